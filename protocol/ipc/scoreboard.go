@@ -1,0 +1,213 @@
+package ipc
+
+import (
+	"fmt"
+	"os"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// MaxTarget is how many bytes of a request-target the scoreboard keeps.
+const MaxTarget = 256
+
+// maxMethod is how many bytes of a method the scoreboard keeps.
+const maxMethod = 24
+
+// State is what a worker is doing, as its slot says.
+type State uint32
+
+// States of a worker. Only the worker writes its own, in this order; the
+// master clears a slot (StateEmpty) before it gives it to a new worker.
+const (
+	StateEmpty State = iota
+	StateBooting
+	StateServing
+	StateDraining
+)
+
+// String returns the state's name, as logs and status pages show it.
+func (s State) String() string {
+	switch s {
+	case StateEmpty:
+		return "empty"
+	case StateBooting:
+		return "booting"
+	case StateServing:
+		return "serving"
+	case StateDraining:
+		return "draining"
+	}
+	return fmt.Sprintf("State(%d)", uint32(s))
+}
+
+// Slot is one worker's place on the scoreboard. Every field has one writer,
+// the worker (the master only clears a slot nobody uses), so plain atomic
+// stores suffice and a reader never blocks a writer.
+type Slot struct {
+	state       atomic.Uint32
+	_           uint32
+	Requests    atomic.Uint64 // requests answered
+	Errors      atomic.Uint64 // of those, with a 5xx status
+	Connections atomic.Int64  // open client connections
+	BytesOut    atomic.Uint64 // bytes written to clients
+	_           [88]byte
+}
+
+// State returns what the worker last said it does.
+func (s *Slot) State() State { return State(s.state.Load()) }
+
+// SetState is called by the worker only.
+func (s *Slot) SetState(st State) { s.state.Store(uint32(st)) }
+
+// Thread is the record of one application thread: the request it runs, if any.
+// The owner writes it twice a request, so it is kept to one short copy and
+// three atomic stores.
+type Thread struct {
+	// seq is odd while the owner changes the text fields, so that a reader can
+	// tell a torn copy. A worker killed inside Begin leaves it odd for ever;
+	// the reader then still has start.
+	seq       atomic.Uint32
+	methodLen uint16
+	targetLen uint16
+	start     atomic.Int64 // Monotonic of the call's start; 0 when idle
+	_         [16]byte
+	method    [maxMethod]byte
+	_         [8]byte
+	target    [MaxTarget]byte
+}
+
+// Begin records that the thread runs a request since now, a Monotonic time.
+// Method and target are cut to what the record holds.
+func (t *Thread) Begin(now int64, method, target []byte) {
+	t.seq.Add(1)
+	t.methodLen = uint16(copy(t.method[:], method))
+	t.targetLen = uint16(copy(t.target[:], target))
+	t.seq.Add(1)
+	t.start.Store(now)
+}
+
+// End records that the thread is idle.
+func (t *Thread) End() { t.start.Store(0) }
+
+// Started returns the Monotonic time the running request started, 0 when idle.
+func (t *Thread) Started() int64 { return t.start.Load() }
+
+// InFlight is a request a thread is running.
+type InFlight struct {
+	Method, Target string
+	// Since is how long it has been running.
+	Since time.Duration
+}
+
+// InFlight returns the request the thread is running at the Monotonic time now.
+// Of a record that was being written (or whose writer died doing so) only Since
+// is returned.
+func (t *Thread) InFlight(now int64) (InFlight, bool) {
+	start := t.start.Load()
+	if start == 0 {
+		return InFlight{}, false
+	}
+	r := InFlight{Since: time.Duration(now - start)}
+	seq := t.seq.Load()
+	method := string(t.method[:min(int(t.methodLen), maxMethod)])
+	target := string(t.target[:min(int(t.targetLen), MaxTarget)])
+	if seq&1 == 0 && t.seq.Load() == seq && t.start.Load() == start {
+		r.Method, r.Target = method, target
+	}
+	return r, true
+}
+
+const (
+	slotHeader   = int(unsafe.Sizeof(Slot{}))
+	threadRecord = int(unsafe.Sizeof(Thread{}))
+)
+
+// Scoreboard is a table in shared memory: the master makes it and maps it, every
+// worker maps it too. It outlives the workers, so what one did last can be read
+// after its death.
+type Scoreboard struct {
+	mem     []byte
+	slots   int
+	threads int
+}
+
+// scoreboardSize returns the bytes a scoreboard takes.
+func scoreboardSize(slots, threads int) int { return slots * slotSize(threads) }
+
+// slotSize keeps slots of different workers on different pages.
+func slotSize(threads int) int {
+	const page = 4096
+	return (slotHeader + threads*threadRecord + page - 1) / page * page
+}
+
+// NewScoreboard makes an empty scoreboard in an anonymous memory file. Pages are
+// allocated when touched, so unused slots cost nothing. The caller closes the
+// file when no more workers will be given it.
+func NewScoreboard(slots, threads int) (*Scoreboard, *os.File, error) {
+	fd, err := unix.MemfdCreate("gowsgi-scoreboard", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, nil, fmt.Errorf("creating the scoreboard: %w", os.NewSyscallError("memfd_create", err))
+	}
+	f := os.NewFile(uintptr(fd), "scoreboard")
+	if err := f.Truncate(int64(scoreboardSize(slots, threads))); err != nil {
+		return nil, nil, fmt.Errorf("creating the scoreboard: %w", err)
+	}
+	sb, err := MapScoreboard(fd, slots, threads)
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return sb, f, nil
+}
+
+// MapScoreboard maps the scoreboard behind fd, which may be closed afterwards.
+func MapScoreboard(fd, slots, threads int) (*Scoreboard, error) {
+	size := scoreboardSize(slots, threads)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, fmt.Errorf("mapping the scoreboard: %w", os.NewSyscallError("fstat", err))
+	}
+	if st.Size < int64(size) {
+		return nil, fmt.Errorf("mapping the scoreboard: %d bytes, want %d", st.Size, size)
+	}
+	mem, err := unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("mapping the scoreboard: %w", os.NewSyscallError("mmap", err))
+	}
+	return &Scoreboard{mem: mem, slots: slots, threads: threads}, nil
+}
+
+// Close unmaps the scoreboard. No Slot or Thread of it may be used afterwards.
+func (s *Scoreboard) Close() error {
+	mem := s.mem
+	s.mem = nil
+	return unix.Munmap(mem)
+}
+
+// Slots returns the number of slots.
+func (s *Scoreboard) Slots() int { return s.slots }
+
+// Threads returns the number of thread records a slot has.
+func (s *Scoreboard) Threads() int { return s.threads }
+
+// Slot returns slot i, 0 <= i < Slots.
+func (s *Scoreboard) Slot(i int) *Slot {
+	return (*Slot)(unsafe.Pointer(&s.mem[i*slotSize(s.threads)]))
+}
+
+// Thread returns the record of thread j of slot i.
+func (s *Scoreboard) Thread(i, j int) *Thread {
+	if j < 0 || j >= s.threads {
+		panic("ipc: no such thread")
+	}
+	return (*Thread)(unsafe.Pointer(&s.mem[i*slotSize(s.threads)+slotHeader+j*threadRecord]))
+}
+
+// Clear empties slot i for a new worker. Only the master calls it, while no
+// process uses the slot.
+func (s *Scoreboard) Clear(i int) {
+	clear(s.mem[i*slotSize(s.threads) : (i+1)*slotSize(s.threads)])
+}
