@@ -1,0 +1,106 @@
+# gowsgi: build, run and test. `make` alone lists the targets.
+#
+# Settings, given as NAME=value on the command line:
+#   PYTHON    interpreter for examples/.venv (default: the first python3 on PATH
+#             with a shared libpython)
+#   APP ARGS  what `make run` serves, and further flags for it
+#   FUZZTIME  how long each fuzz target runs (default 10s)
+
+GO       ?= go
+CC       ?= cc
+APP      ?= flask_app:flask_app
+WORKERS  ?= 4
+ARGS     ?=
+FUZZTIME ?= 10s
+VENV     := examples/.venv
+
+# The packages where goroutines share memory and no interpreter is needed.
+RACE_PKGS = ./config/... ./master/... ./protocol/...
+# The packages whose tests take seconds, not minutes: everything but integration.
+UNIT_PKGS = $$($(GO) list ./... | grep -v '/integration$$')
+
+export GOWSGI_TEST_VENV ?= $(CURDIR)/$(VENV)
+
+.DEFAULT_GOAL := help
+.PHONY: help run build venv test check unit integration race fuzz leak asan cgocheck stress bench clean need-go need-cc need-python
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build venv ## build, install the examples' packages, serve the Flask example with four workers
+	cd examples && exec ../bin/gowsgi -w $(WORKERS) $(ARGS) $(APP)
+
+build: need-go need-cc ## build bin/gowsgi
+	$(GO) build -o bin/gowsgi ./cmd/gowsgi
+
+venv: $(VENV)/.installed ## make examples/.venv with the packages of examples/requirements.txt
+
+test: need-go need-cc venv ## pass all tests: vet, unit, integration, race (a few minutes)
+	$(GO) vet ./...
+	$(GO) test -count=1 -timeout 20m ./...
+	$(GO) test -count=1 -timeout 10m -race $(RACE_PKGS)
+
+check: need-go need-cc ## vet, gofmt and the unit tests (under a minute)
+	$(GO) vet ./...
+	@files=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$files" ]; then echo "not gofmt'ed:"; echo "$$files"; exit 1; fi
+	$(GO) test -count=1 -timeout 2m -short $(UNIT_PKGS)
+
+integration: need-go need-cc venv ## only the tests that start the real server; RUN=pattern picks some
+	$(GO) test -count=1 -timeout 20m -v -run '$(or $(RUN),.)' ./integration
+
+race: need-go need-cc venv ## every unit test under the race detector
+	$(GO) test -count=1 -timeout 15m -race $(UNIT_PKGS)
+
+fuzz: need-go need-cc ## every fuzz target for FUZZTIME each (10s)
+	@found=0; \
+	for pkg in $$($(GO) list ./...); do \
+		for name in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+			found=1; \
+			echo "== $$pkg $$name"; \
+			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+		done; \
+	done; \
+	if [ $$found = 0 ]; then echo "make fuzz: no fuzz target found" >&2; exit 1; fi
+
+leak: need-go need-cc venv ## 100,000 requests must leave memory and reference counts flat
+	$(GO) test -count=1 -timeout 10m -v -run '^TestLeak' ./integration
+
+asan: need-go need-cc venv ## the interpreter bridge under AddressSanitizer, with Python on malloc
+	PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 $(GO) test -count=1 -timeout 15m -asan ./worker/...
+
+cgocheck: need-go need-cc venv ## the interpreter bridge with strict pointer checks
+	GOEXPERIMENT=cgocheck2 $(GO) test -count=1 -timeout 15m ./worker/...
+
+stress: need-go need-cc venv ## RUN=pattern: these integration tests COUNT times (20)
+	$(GO) test -count=$(or $(COUNT),20) -failfast -timeout 60m -run '$(or $(RUN),.)' ./integration
+
+bench: build venv ## measure against other servers (see bench/)
+	@test -x bench/run || { echo "make bench: bench/run is not there" >&2; exit 1; }
+	bench/run
+
+clean: ## remove what was built and installed
+	rm -rf bin $(VENV)
+
+# A half-made environment must not pass for a whole one, hence the stamp.
+$(VENV)/.installed: examples/requirements.txt
+	@$(MAKE) --no-print-directory need-python
+	rm -rf $(VENV)
+	@$(FIND_PYTHON); echo "making $(VENV) with $$python"; "$$python" -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r examples/requirements.txt
+	touch $@
+
+# The first interpreter that has a shared libpython and can make an environment.
+FIND_PYTHON = python=; for p in $(or $(PYTHON),python3 /usr/local/bin/python3 /usr/bin/python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9 python3.8); do \
+	"$$p" -c 'import ensurepip, os, sys, sysconfig, venv; v = sysconfig.get_config_var; sys.exit(sys.version_info < (3, 8) or not v("Py_ENABLE_SHARED") or not os.path.exists(os.path.join(v("LIBDIR"), v("INSTSONAME"))))' 2>/dev/null && { python=$$p; break; }; done
+
+need-python:
+	@$(FIND_PYTHON); test -n "$$python" || { \
+	echo "A Python 3.8 or later with its shared library and the venv module is needed: on Debian and Ubuntu" >&2; \
+	echo "apt install python3-venv libpython3-dev; on Fedora dnf install python3-libs; with pyenv" >&2; \
+	echo "PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install 3.13. make PYTHON=/path/to/python3 chooses one." >&2; exit 1; }
+
+need-go:
+	@command -v $(GO) >/dev/null || { echo "Go is needed (https://go.dev/dl/); make GO=/path/to/go chooses one." >&2; exit 1; }
+
+need-cc:
+	@command -v $(firstword $(CC)) >/dev/null || { echo "A C compiler is needed (apt install gcc libc6-dev); make CC=/path/to/cc chooses one." >&2; exit 1; }
