@@ -1,0 +1,277 @@
+package config
+
+import (
+	"strings"
+	"time"
+)
+
+// Action is what a command line asks for.
+type Action int
+
+// Actions.
+const (
+	// ActionRun serves the application.
+	ActionRun Action = iota
+	// ActionCheck loads the application once and ends: exit 0 or 1 (gunicorn:
+	// check_config).
+	ActionCheck
+	// ActionPrint writes Config.Print and then does as ActionCheck (gunicorn:
+	// print_config).
+	ActionPrint
+	// ActionVersion prints the version.
+	ActionVersion
+	// ActionHelp writes Help.
+	ActionHelp
+)
+
+// String returns the action's name.
+func (a Action) String() string {
+	return [...]string{"run", "check", "print", "version", "help"}[a]
+}
+
+// setting is one row of the table from which flags, --help, --print-config,
+// sources and validation come.
+type setting struct {
+	// name is gunicorn's, if it has the setting; --print-config and messages
+	// show it.
+	name string
+	// flag is the long flag without dashes, "" for the positional argument;
+	// short a letter or "".
+	flag, short string
+	// aliases are further long flags.
+	aliases []string
+	// ours marks a flag gunicorn does not have. It must be spelled in full, so
+	// that every prefix that is unique under gunicorn stays unique.
+	ours bool
+	// env is the environment variable that changes the default, "" for none;
+	// fromEnv turns its value into one of the setting, nil if they are the same.
+	env     string
+	fromEnv func(string) string
+	// meta stands for the value in --help; "" marks a flag without a value.
+	meta string
+	// unit is the unit of a number.
+	unit string
+	// defaults are the texts of the default, parsed like any other; none leaves
+	// the zero value.
+	defaults []string
+	section  string
+	doc      string
+
+	// accessor leads to the value; it is zero for a flag that is an action.
+	accessor
+	action Action
+}
+
+// isAction reports whether s asks for an action instead of holding a value.
+func (s *setting) isAction() bool { return s.ptr == nil }
+
+// takesValue reports whether the flag is followed by a value.
+func (s *setting) takesValue() bool { return s.meta != "" }
+
+// names returns all long flags, without dashes.
+func (s *setting) names() []string {
+	if s.flag == "" {
+		return nil
+	}
+	return append([]string{s.flag}, s.aliases...)
+}
+
+// display returns the flags as messages name them: "-w/--workers".
+func (s *setting) display() string {
+	return displayFlags(s.short, s.names())
+}
+
+func displayFlags(short string, long []string) string {
+	var parts []string
+	if short != "" {
+		parts = append(parts, "-"+short)
+	}
+	for _, l := range long {
+		parts = append(parts, "--"+l)
+	}
+	return strings.Join(parts, "/")
+}
+
+// Sections of --help, in its order.
+const (
+	sectionApp       = "Application"
+	sectionSocket    = "Server Socket"
+	sectionWorkers   = "Worker Processes"
+	sectionSecurity  = "Security"
+	sectionMechanics = "Server Mechanics"
+	sectionLogging   = "Logging"
+	sectionNaming    = "Process Naming"
+	sectionDebugging = "Debugging"
+	sectionOther     = "Other"
+)
+
+// table is every setting, in the order of --help.
+var table = []setting{
+	{
+		name: "wsgi_app", meta: "MODULE[:VARIABLE]", section: sectionApp,
+		doc:      `The application: a callable in a module, "application" by default, or a call with literal arguments, MODULE:FACTORY("x", debug=True).`,
+		accessor: one(func(c *Config) *AppSpec { return &c.App }, ParseApp, formatApp),
+	},
+	{
+		name: "python", flag: "python", ours: true, meta: "PATH", section: sectionApp,
+		doc:      "The Python to load: an interpreter, its name on PATH, or the directory of a virtual environment. By default $VIRTUAL_ENV, then .venv beside the application, then python3 on PATH.",
+		accessor: text(func(c *Config) *string { return &c.Python }),
+	},
+	{
+		name: "bind", flag: "bind", short: "b", meta: "ADDRESS", section: sectionSocket,
+		env: "PORT", fromEnv: func(port string) string { return "0.0.0.0:" + port },
+		defaults: []string{"127.0.0.1:8000"},
+		doc:      "The address to listen on: HOST, HOST:PORT, :PORT, [V6]:PORT, unix:PATH or fd://N. Repeatable.",
+		accessor: many(func(c *Config) *[]Address { return &c.Bind }, ParseAddress, formatAddress),
+	},
+	{
+		name: "backlog", flag: "backlog", meta: "INT", unit: "connections", section: sectionSocket,
+		defaults: []string{"2048"},
+		doc:      "How many connections may wait to be accepted, per address (listen(2)).",
+		accessor: count(func(c *Config) *int { return &c.Backlog }),
+	},
+	{
+		name: "reuse_port", flag: "reuse-port", section: sectionSocket,
+		doc:      "Set SO_REUSEPORT on TCP sockets, so that another server can bind the same address.",
+		accessor: boolean(func(c *Config) *bool { return &c.ReusePort }),
+	},
+	{
+		name: "workers", flag: "workers", short: "w", meta: "INT", unit: "processes", section: sectionWorkers,
+		env: "WEB_CONCURRENCY", defaults: []string{"1"},
+		doc:      "The number of worker processes.",
+		accessor: count(func(c *Config) *int { return &c.Workers }),
+	},
+	{
+		name: "worker_class", flag: "worker-class", short: "k", meta: "NAME", section: sectionWorkers,
+		defaults: []string{"sync"},
+		doc:      "sync or gthread; sync with more than one thread is gthread.",
+		accessor: checked(func(c *Config) *string { return &c.WorkerClass }, parseWorkerClass),
+	},
+	{
+		name: "threads", flag: "threads", meta: "INT", unit: "threads", section: sectionWorkers,
+		defaults: []string{"1"},
+		doc:      "The number of application threads of a worker. 0 is 1.",
+		accessor: count(func(c *Config) *int { return &c.Threads }),
+	},
+	{
+		name: "timeout", flag: "timeout", short: "t", meta: "SECONDS", unit: "seconds", section: sectionWorkers,
+		defaults: []string{"30"},
+		doc:      "How long a request may run before its worker is ended and replaced. 0 is no limit.",
+		accessor: seconds(func(c *Config) *time.Duration { return &c.Timeout }),
+	},
+	{
+		name: "graceful_timeout", flag: "graceful-timeout", meta: "SECONDS", unit: "seconds", section: sectionWorkers,
+		defaults: []string{"30"},
+		doc:      "How long a worker that was told to stop may finish open requests before it is killed.",
+		accessor: seconds(func(c *Config) *time.Duration { return &c.GracefulTimeout }),
+	},
+	{
+		name: "keepalive", flag: "keep-alive", meta: "SECONDS", unit: "seconds", section: sectionWorkers,
+		defaults: []string{"2"},
+		doc:      "How long an idle connection is kept for another request. 0 closes it after each response.",
+		accessor: seconds(func(c *Config) *time.Duration { return &c.KeepAlive }),
+	},
+	{
+		name: "max_requests", flag: "max-requests", meta: "INT", unit: "requests", section: sectionWorkers,
+		defaults: []string{"0"},
+		doc:      "After how many requests a worker is replaced. 0 is never.",
+		accessor: count(func(c *Config) *int { return &c.MaxRequests }),
+	},
+	{
+		name: "max_requests_jitter", flag: "max-requests-jitter", meta: "INT", unit: "requests", section: sectionWorkers,
+		defaults: []string{"0"},
+		doc:      "The most that is added to max_requests at random, per worker, so that not all are replaced at once.",
+		accessor: count(func(c *Config) *int { return &c.MaxRequestsJitter }),
+	},
+	{
+		name: "limit_request_line", flag: "limit-request-line", meta: "INT", unit: "bytes", section: sectionSecurity,
+		defaults: []string{"4094"},
+		doc:      "The longest request line. 0 and anything above 8190 is 8190.",
+		accessor: count(func(c *Config) *int { return &c.LimitRequestLine }),
+	},
+	{
+		name: "limit_request_fields", flag: "limit-request-fields", meta: "INT", unit: "fields", section: sectionSecurity,
+		defaults: []string{"100"},
+		doc:      "The largest number of header fields. 0 and anything above 32768 is 32768.",
+		accessor: count(func(c *Config) *int { return &c.LimitRequestFields }),
+	},
+	{
+		name: "limit_request_field_size", flag: "limit-request-field_size", aliases: []string{"limit-request-field-size"},
+		meta: "INT", unit: "bytes", section: sectionSecurity,
+		defaults: []string{"8190"},
+		doc:      "The longest header field line. 0 is 8190.",
+		accessor: count(func(c *Config) *int { return &c.LimitRequestFieldSize }),
+	},
+	{
+		name: "chdir", flag: "chdir", meta: "DIR", section: sectionMechanics,
+		doc:      "The directory to change to before the application is loaded; relative paths of other settings start there. By default the current one.",
+		accessor: text(func(c *Config) *string { return &c.Chdir }),
+	},
+	{
+		name: "pythonpath", flag: "pythonpath", meta: "DIRS", section: sectionMechanics,
+		doc: "Directories to put on sys.path, separated by commas.",
+		accessor: one(func(c *Config) *[]string { return &c.PythonPath }, parsePythonPath,
+			func(dirs []string) string { return noneIfEmpty(strings.Join(dirs, ",")) }),
+	},
+	{
+		name: "raw_env", flag: "env", short: "e", meta: "KEY=VALUE", section: sectionMechanics,
+		doc:      "A variable to set in the environment of the workers. Repeatable.",
+		accessor: many(func(c *Config) *[]string { return &c.Env }, parseEnv, func(s string) string { return s }),
+	},
+	{
+		name: "pidfile", flag: "pid", short: "p", meta: "FILE", section: sectionMechanics,
+		doc:      "The file to write the master's process id to.",
+		accessor: text(func(c *Config) *string { return &c.PIDFile }),
+	},
+	{
+		name: "loglevel", flag: "log-level", meta: "LEVEL", section: sectionLogging,
+		defaults: []string{"info"},
+		doc:      "The least severe messages to log: debug, info, warning, error or critical.",
+		accessor: checked(func(c *Config) *string { return &c.LogLevel },
+			oneOf("debug", "info", "warning", "error", "critical")),
+	},
+	{
+		name: "errorlog", flag: "error-logfile", aliases: []string{"log-file"}, meta: "FILE", section: sectionLogging,
+		defaults: []string{"-"},
+		doc:      `The file of the error log; "-" is standard error.`,
+		accessor: checked(func(c *Config) *string { return &c.ErrorLog }, parsePath),
+	},
+	{
+		name: "accesslog", flag: "access-logfile", meta: "FILE", section: sectionLogging,
+		doc:      `The file of the access log; "-" is standard output. By default there is none.`,
+		accessor: text(func(c *Config) *string { return &c.AccessLog }),
+	},
+	{
+		name: "access_log_format", flag: "access-logformat", meta: "FORMAT", section: sectionLogging,
+		defaults: []string{DefaultAccessLogFormat},
+		doc:      "The format of a line of the access log, in gunicorn's atoms.",
+		accessor: checked(func(c *Config) *string { return &c.AccessLogFormat }, parseAccessLogFormat),
+	},
+	{
+		name: "log_format", flag: "log-format", ours: true, meta: "FORMAT", section: sectionLogging,
+		defaults: []string{"text"},
+		doc:      "The form of the error log: text, or json for one object a line.",
+		accessor: checked(func(c *Config) *string { return &c.LogFormat }, oneOf("text", "json")),
+	},
+	{
+		name: "proc_name", flag: "name", short: "n", meta: "NAME", section: sectionNaming,
+		doc:      "The name of the processes. By default the application's.",
+		accessor: text(func(c *Config) *string { return &c.ProcName }),
+	},
+	{
+		name: "check_config", flag: "check-config", action: ActionCheck, section: sectionDebugging,
+		doc: "Check the settings, load the application once and exit.",
+	},
+	{
+		name: "print_config", flag: "print-config", action: ActionPrint, section: sectionDebugging,
+		doc: "Print all settings, then do as --check-config.",
+	},
+	{
+		name: "version", flag: "version", short: "v", action: ActionVersion, section: sectionOther,
+		doc: "Print the version and exit.",
+	},
+	{
+		name: "help", flag: "help", short: "h", action: ActionHelp, section: sectionOther,
+		doc: "Print this text and exit.",
+	},
+}

@@ -1,0 +1,274 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// accessor ties a setting to its place in Config.
+type accessor struct {
+	// ptr returns the address of the field.
+	ptr func(c *Config) any
+	// set parses texts into the field. Only a list gets more than one text.
+	set func(c *Config, texts []string) error
+	// get renders the field as Python would print the value, as gunicorn's
+	// print_config does.
+	get func(c *Config) string
+	// list says that a repeated flag adds a value instead of replacing it.
+	list bool
+}
+
+// one is the accessor of a field with a single value.
+func one[T any](ptr func(*Config) *T, parse func(string) (T, error), format func(T) string) accessor {
+	return accessor{
+		ptr: func(c *Config) any { return ptr(c) },
+		set: func(c *Config, texts []string) error {
+			v, err := parse(texts[len(texts)-1])
+			if err != nil {
+				return err
+			}
+			*ptr(c) = v
+			return nil
+		},
+		get: func(c *Config) string { return format(*ptr(c)) },
+	}
+}
+
+// many is the accessor of a field with a list of values.
+func many[T any](ptr func(*Config) *[]T, parse func(string) (T, error), text func(T) string) accessor {
+	return accessor{
+		ptr: func(c *Config) any { return ptr(c) },
+		set: func(c *Config, texts []string) error {
+			list := make([]T, 0, len(texts))
+			for _, t := range texts {
+				v, err := parse(t)
+				if err != nil {
+					return err
+				}
+				list = append(list, v)
+			}
+			*ptr(c) = list
+			return nil
+		},
+		get: func(c *Config) string {
+			reprs := make([]string, len(*ptr(c)))
+			for i, v := range *ptr(c) {
+				reprs[i] = pyRepr(text(v))
+			}
+			return "[" + strings.Join(reprs, ", ") + "]"
+		},
+		list: true,
+	}
+}
+
+func count(ptr func(*Config) *int) accessor {
+	return one(ptr, parseCount, strconv.Itoa)
+}
+
+func seconds(ptr func(*Config) *time.Duration) accessor {
+	return one(ptr, parseSeconds, formatSeconds)
+}
+
+func text(ptr func(*Config) *string) accessor {
+	return one(ptr, parseText, noneIfEmpty)
+}
+
+func checked(ptr func(*Config) *string, parse func(string) (string, error)) accessor {
+	return one(ptr, parse, noneIfEmpty)
+}
+
+func boolean(ptr func(*Config) *bool) accessor {
+	return one(ptr, parseBool, func(b bool) string {
+		if b {
+			return "True"
+		}
+		return "False"
+	})
+}
+
+var (
+	errNegative = errors.New("must not be negative")
+	errTooLarge = fmt.Errorf("must not be more than %d", math.MaxInt32)
+)
+
+// parseCount parses a whole number from 0 to 2^31-1. As in gunicorn's
+// validate_pos_int, 0x, 0o and 0b are understood; a leading zero alone means
+// nothing.
+func parseCount(s string) (int, error) {
+	t := strings.TrimPrefix(strings.TrimSpace(s), "+")
+	sign := ""
+	if rest, ok := strings.CutPrefix(t, "-"); ok {
+		sign, t = "-", rest
+	}
+	if strings.Trim(t, "0123456789") == "" && len(t) > 1 {
+		t = strings.TrimLeft(t[:len(t)-1], "0") + t[len(t)-1:]
+	}
+	if t == "" || strings.ContainsAny(t, "+-") {
+		return 0, &syntaxError{"int"}
+	}
+	n, err := strconv.ParseInt(sign+t, 0, 64)
+	switch {
+	case errors.Is(err, strconv.ErrRange) && sign == "":
+		return 0, errTooLarge
+	case errors.Is(err, strconv.ErrRange):
+		return 0, errNegative
+	case err != nil:
+		return 0, &syntaxError{"int"}
+	case n < 0:
+		return 0, errNegative
+	case n > math.MaxInt32:
+		return 0, errTooLarge
+	}
+	return int(n), nil
+}
+
+// parseSeconds parses whole seconds, as gunicorn does, or a decimal fraction of
+// at least a millisecond, which gunicorn refuses.
+func parseSeconds(s string) (time.Duration, error) {
+	t := strings.TrimSpace(s)
+	if !strings.Contains(t, ".") {
+		n, err := parseCount(t)
+		return time.Duration(n) * time.Second, err
+	}
+	if strings.Trim(strings.TrimPrefix(t, "-"), "0123456789.") != "" {
+		return 0, &syntaxError{"number of seconds"}
+	}
+	f, err := strconv.ParseFloat(t, 64)
+	switch {
+	case errors.Is(err, strconv.ErrSyntax):
+		return 0, &syntaxError{"number of seconds"}
+	case f < 0:
+		return 0, errNegative
+	case f > math.MaxInt32:
+		return 0, errTooLarge
+	}
+	d := time.Duration(f * float64(time.Second)).Round(time.Microsecond)
+	if f > 0 && d < time.Millisecond {
+		// Rounding down to zero would turn a limit into none.
+		return 0, errors.New("must be 0 or at least 0.001")
+	}
+	return d, nil
+}
+
+func formatSeconds(d time.Duration) string {
+	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64)
+}
+
+func parseText(s string) (string, error) {
+	if strings.ContainsRune(s, 0) {
+		return "", errors.New("must not contain a NUL byte")
+	}
+	return s, nil
+}
+
+func parseBool(s string) (bool, error) {
+	switch strings.ToLower(strings.TrimSpace(s)) {
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	}
+	return false, &syntaxError{"bool"}
+}
+
+// oneOf returns a parser for a choice of words, case ignored.
+func oneOf(words ...string) func(string) (string, error) {
+	return func(s string) (string, error) {
+		word := strings.ToLower(strings.TrimSpace(s))
+		if !slices.Contains(words, word) {
+			return "", fmt.Errorf("must be one of %s", strings.Join(words, ", "))
+		}
+		return word, nil
+	}
+}
+
+// parsePath is parseText for a path that must be given.
+func parsePath(s string) (string, error) {
+	if s == "" {
+		return "", errors.New("must not be empty")
+	}
+	return parseText(s)
+}
+
+// parseWorkerClass takes the two classes there are, by gunicorn's short names.
+func parseWorkerClass(s string) (string, error) {
+	switch s {
+	case "sync", "gthread":
+		return s, nil
+	case "gevent", "gevent_wsgi", "gevent_pywsgi", "eventlet", "tornado":
+		return "", errors.New("green threads are not supported: use gthread with --threads")
+	}
+	name := strings.ToLower(s)
+	if strings.Contains(name, "asgi") || strings.Contains(name, "uvicorn") || strings.Contains(name, "aiohttp") {
+		return "", errors.New("only WSGI applications are supported: use sync or gthread")
+	}
+	if strings.ContainsAny(s, ".:#") {
+		return "", errors.New("Python worker classes are not supported: use sync or gthread")
+	}
+	return "", errors.New("use sync or gthread")
+}
+
+// parseEnv checks one KEY=VALUE.
+func parseEnv(s string) (string, error) {
+	if key, _, ok := strings.Cut(s, "="); !ok || key == "" {
+		return "", &Error{Reason: "environment setting " + quote(s) + " invalid", complete: true}
+	}
+	return parseText(s)
+}
+
+// parsePythonPath splits a comma-separated list of directories.
+func parsePythonPath(s string) ([]string, error) {
+	if _, err := parseText(s); err != nil || s == "" {
+		return nil, err
+	}
+	return strings.Split(s, ","), nil
+}
+
+func noneIfEmpty(s string) string {
+	if s == "" {
+		return "None"
+	}
+	return s
+}
+
+// pyRepr renders s as Python's repr does.
+func pyRepr(s string) string {
+	q := '\''
+	if strings.Contains(s, "'") && !strings.Contains(s, `"`) {
+		q = '"'
+	}
+	var b strings.Builder
+	b.WriteRune(q)
+	for i, r := range s {
+		switch {
+		case r == q || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r == '\r':
+			b.WriteString(`\r`)
+		case r == '\t':
+			b.WriteString(`\t`)
+		case r == unicode.ReplacementChar && s[i] != 0xEF:
+			// Not UTF-8: the byte as it is.
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		case r < 0x100:
+			fmt.Fprintf(&b, `\x%02x`, r)
+		case r < 0x10000:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		}
+	}
+	b.WriteRune(q)
+	return b.String()
+}
