@@ -1,0 +1,45 @@
+// Package http1 is the request side of HTTP/1.1 (RFC 9112) as a server sees
+// it: bytes in, spans of those bytes out. It does no I/O, starts no goroutine,
+// keeps no reference to a buffer between calls, and allocates nothing for a
+// request that is accepted.
+//
+// A connection owns one HeadScanner, which finds the end of a head in a buffer
+// that grows, one Request, which parses the head once it is complete, and one
+// ChunkDecoder for chunked content:
+//
+//	buffer  ->  HeadScanner.Scan  ->  n  ->  Request.Parse(buffer[:n])
+//	                                          | ContentLength, or
+//	                                          | Chunked -> ChunkDecoder.Decode
+//	                                          v
+//	                              content, then the next request
+//
+// None of the types may be used by two goroutines at once; different values
+// are independent of each other.
+//
+// # Strictness
+//
+// Nothing that two servers could frame differently is accepted. Where the RFC
+// lets a recipient repair a message (bare LF, obs-fold, a list of equal
+// Content-Length values, Content-Length beside Transfer-Encoding), the message
+// is refused. What was refused, with which status and why, is an *Error. After
+// an Error the position of the next request is unknown: the connection must be
+// closed.
+//
+// The reference where the RFCs leave a choice is gunicorn 27. Departures:
+//
+//   - A request in HTTP/1.1 without Host is a 400 (RFC 9112, 3.2). gunicorn
+//     accepts it.
+//   - A fragment ("#") in the request-target is a 400 (RFC 9112, 3.2: no form
+//     has one). gunicorn drops it, which lets a proxy and the application see
+//     two different paths.
+//   - Transfer codings other than chunked are a 501 (RFC 9112, 6.1). gunicorn
+//     accepts some before the final chunked and hands the application content
+//     that is still encoded.
+//   - HTTP/2.0 and other major versions are a 505 (RFC 9110, 15.6.6); gunicorn
+//     says 400.
+//   - Limits that gunicorn calls unlimited end at a bound all the same, see
+//     Limits.
+//
+// Names with an underscore are not judged here: which of them reach the
+// application is the business of the environ.
+package http1
