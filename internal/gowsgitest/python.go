@@ -1,0 +1,109 @@
+package gowsgitest
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sort"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Interpreter is a CPython found on this machine.
+type Interpreter struct {
+	// Path is how it is called, Real the file behind the links.
+	Path string
+	Real string `json:"real"`
+	// Version is its major and minor version and release, as 3, 11, 7.
+	Version [3]int `json:"version"`
+	// Shared says whether it has a shared libpython, which gowsgi needs.
+	Shared bool `json:"shared"`
+}
+
+// String returns "3.11.7 (/usr/bin/python3.11)".
+func (i Interpreter) String() string {
+	return fmt.Sprintf("%d.%d.%d (%s)", i.Version[0], i.Version[1], i.Version[2], i.Path)
+}
+
+// Supported reports whether gowsgi promises to work with the interpreter.
+func (i Interpreter) Supported() bool {
+	return i.Shared && (i.Version[0] == 3 && i.Version[1] >= 8)
+}
+
+const describe = `
+import json, os, sys, sysconfig
+v = sysconfig.get_config_var
+lib = os.path.join(v("LIBDIR") or "", v("INSTSONAME") or "")
+print(json.dumps({
+    "real": os.path.realpath(sys.executable),
+    "version": list(sys.version_info[:3]),
+    "shared": bool(v("Py_ENABLE_SHARED")) and os.path.exists(lib),
+}))
+`
+
+// Pythons returns the interpreters of the usual places, each real executable
+// once, oldest first.
+var Pythons = sync.OnceValue(func() []Interpreter {
+	home, _ := os.UserHomeDir()
+	patterns := []string{
+		filepath.Join(home, ".pyenv/versions/*/bin/python3"),
+		"/usr/bin/python3*", "/usr/local/bin/python3*", "/opt/*/bin/python3",
+	}
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		patterns = append(patterns, filepath.Join(dir, "python3*"))
+	}
+	seen := map[string]bool{}
+	var found []Interpreter
+	for _, pattern := range patterns {
+		paths, _ := filepath.Glob(pattern)
+		for _, path := range paths {
+			if strings.HasSuffix(path, "-config") {
+				continue
+			}
+			i, err := inspect(path)
+			if err != nil || seen[i.Real] {
+				continue
+			}
+			seen[i.Real] = true
+			found = append(found, i)
+		}
+	}
+	sort.SliceStable(found, func(a, b int) bool {
+		va, vb := found[a].Version, found[b].Version
+		return va[0] != vb[0] && va[0] < vb[0] || va[0] == vb[0] && (va[1] < vb[1] || va[1] == vb[1] && va[2] < vb[2])
+	})
+	return found
+})
+
+func inspect(path string) (Interpreter, error) {
+	out, err := exec.Command(path, "-c", describe).Output()
+	if err != nil {
+		return Interpreter{}, err
+	}
+	i := Interpreter{Path: path}
+	err = json.Unmarshal(out, &i)
+	return i, err
+}
+
+// Venv returns the environment that has the examples' packages. It ends the test
+// when there is none: a test that skipped would prove nothing.
+func Venv(tb testing.TB) string {
+	tb.Helper()
+	dir := os.Getenv("GOWSGI_TEST_VENV")
+	if dir == "" {
+		dir = filepath.Join(Examples(), ".venv")
+	}
+	if _, err := os.Stat(filepath.Join(dir, "bin", "python")); err != nil {
+		tb.Fatalf("no environment for the tests (make venv makes it): %v", err)
+	}
+	return dir
+}
+
+// VenvPython returns the interpreter of Venv.
+func VenvPython(tb testing.TB) string {
+	tb.Helper()
+	return filepath.Join(Venv(tb), "bin", "python")
+}
