@@ -1,0 +1,161 @@
+package pyfind
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"gowsgi/protocol/ipc"
+)
+
+// askTimeout is how long the interpreter may take to answer. It needs some
+// 30 ms, plus what sitecustomize and a cold disk take.
+const askTimeout = 5 * time.Second
+
+// oldest is the first version whose stable ABI has all that workers call.
+var oldest = [2]int{3, 8}
+
+// finder is one search.
+type finder struct {
+	// dir is the application's directory, absolute.
+	dir     string
+	getenv  func(string) string
+	timeout time.Duration
+	// system lists the directories the dynamic loader searches besides those of
+	// the interpreter's own installation.
+	system []string
+}
+
+// Find returns the interpreter to load and its shared libpython. The
+// interpreter is explicit if that is not empty (a path, a name on PATH, or the
+// directory of a virtual environment; a relative path is seen from dir), else
+// that of the virtual environment $VIRTUAL_ENV, else that of dir/.venv, else
+// python3 on PATH. dir is the absolute directory of the application.
+//
+// Find runs the interpreter in dir and blocks until it has answered, for 5
+// seconds at most or until ctx is done. The environment of this process applies,
+// PYTHON* variables included. Executable of the result is not resolved: it is
+// through its own link that CPython finds a virtual environment. Errors are
+// *Error, and ctx.Err() if ctx is done.
+func Find(ctx context.Context, explicit, dir string, getenv func(string) string) (ipc.Python, error) {
+	f := &finder{dir: dir, getenv: getenv, timeout: askTimeout, system: systemDirs()}
+	return f.find(ctx, explicit)
+}
+
+func (f *finder) find(ctx context.Context, explicit string) (ipc.Python, error) {
+	path, err := f.choose(explicit)
+	if err != nil {
+		return ipc.Python{}, err
+	}
+	if err := checkProgram(path); err != nil {
+		return ipc.Python{}, err
+	}
+	facts, err := f.ask(ctx, path)
+	if err != nil {
+		return ipc.Python{}, err
+	}
+	if err := facts.check(); err != nil {
+		return ipc.Python{}, err
+	}
+	library, err := f.library(facts)
+	if err != nil {
+		return ipc.Python{}, err
+	}
+	return ipc.Python{Executable: facts.Executable, Version: facts.Version, Library: library}, nil
+}
+
+// choose returns the absolute path of the interpreter to ask.
+func (f *finder) choose(explicit string) (string, error) {
+	if explicit != "" {
+		return f.chooseExplicit(explicit)
+	}
+	if env := f.getenv("VIRTUAL_ENV"); env != "" {
+		return venvPython(f.absolute(env), "$VIRTUAL_ENV")
+	}
+	env := filepath.Join(f.dir, ".venv")
+	if isVenv(env) || exists(filepath.Join(env, "bin", "python")) {
+		return venvPython(env, "the virtual environment")
+	}
+	if path := f.lookPath("python3"); path != "" {
+		return path, nil
+	}
+	return "", &Error{Kind: ErrNotFound,
+		Text: "no Python found: no $VIRTUAL_ENV, no .venv in " + f.dir + ", no python3 on PATH; install Python 3 or pass --python PATH"}
+}
+
+// chooseExplicit finds what --python names.
+func (f *finder) chooseExplicit(name string) (string, error) {
+	path := f.absolute(name)
+	if !strings.Contains(name, "/") {
+		if found := f.lookPath(name); found != "" {
+			return found, nil
+		}
+		if !isDir(path) {
+			return "", &Error{Kind: ErrNotFound, Path: name,
+				Text: fmt.Sprintf("--python %s: no such program on PATH; pass the path of an interpreter", name)}
+		}
+	}
+	if isDir(path) {
+		return venvPython(path, "--python")
+	}
+	if !exists(path) {
+		return "", &Error{Kind: ErrNotFound, Path: path,
+			Text: fmt.Sprintf("--python %s: no such file; pass the path of an interpreter", name)}
+	}
+	return path, nil
+}
+
+// absolute returns path as seen from dir.
+func (f *finder) absolute(path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(f.dir, path)
+}
+
+// lookPath returns the absolute path of the program name on PATH, or "".
+// Directories of PATH that are not absolute are passed over: what is in them
+// depends on where the server was started.
+func (f *finder) lookPath(name string) string {
+	for _, dir := range filepath.SplitList(f.getenv("PATH")) {
+		if !filepath.IsAbs(dir) {
+			continue
+		}
+		path := filepath.Join(dir, name)
+		if fi, err := os.Stat(path); err == nil && fi.Mode().IsRegular() && fi.Mode()&0o111 != 0 {
+			return path
+		}
+	}
+	return ""
+}
+
+// checkProgram refuses a path that cannot be an interpreter, before it is run.
+func checkProgram(path string) error {
+	if err := checkVenv(filepath.Dir(filepath.Dir(path))); err != nil {
+		return err
+	}
+	fi, err := os.Stat(path)
+	if err != nil {
+		return &Error{Kind: ErrNotFound, Path: path,
+			Text: fmt.Sprintf("%s is a link to a file that does not exist; pass another interpreter with --python", path)}
+	}
+	if !fi.Mode().IsRegular() || fi.Mode()&0o111 == 0 {
+		return &Error{Kind: ErrNotPython, Path: path,
+			Text: fmt.Sprintf("%s is not executable; pass the path of an interpreter with --python", path)}
+	}
+	return nil
+}
+
+// exists reports whether there is a file, or a link to nowhere, at path.
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+func isDir(path string) bool {
+	fi, err := os.Stat(path)
+	return err == nil && fi.IsDir()
+}
