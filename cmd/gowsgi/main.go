@@ -1,0 +1,100 @@
+// Command gowsgi serves Python WSGI applications. One binary is all processes:
+// the master by default, a worker when the master started it (ipc.EnvWorker).
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+
+	"gowsgi/config"
+	"gowsgi/internal/pyfind"
+	"gowsgi/internal/sys"
+	"gowsgi/internal/version"
+	"gowsgi/master"
+	"gowsgi/protocol/ipc"
+)
+
+// exitStart is the exit code of a process that cannot even begin.
+const exitStart = 1
+
+// In a worker the main goroutine stays on the process's main OS thread, the one
+// CPython calls its main thread: signal.signal, asyncio and some extension
+// modules work only there. A lock taken during initialisation, and only then,
+// is on that thread. The master has no such need, and an unlocked goroutine is
+// cheaper to switch to.
+func init() {
+	if isWorker() {
+		runtime.LockOSThread()
+	}
+}
+
+func isWorker() bool { return os.Getenv(ipc.EnvWorker) != "" }
+
+func main() {
+	if isWorker() {
+		// The kernel calls the process "exe", after the path it was started by.
+		// ps and top show the main thread's name, and this is the main thread.
+		sys.SetThreadName("gowsgi")
+		os.Exit(runWorker())
+	}
+	title := sys.OwnTitle()
+	os.Exit(run(title, os.Stdout, os.Stderr))
+}
+
+// run is everything but the worker: it returns the exit code.
+func run(title *sys.Title, stdout, stderr io.Writer) int {
+	dir, err := os.Getwd()
+	if err != nil {
+		fmt.Fprintf(stderr, "\nError: %v\n", err)
+		return exitStart
+	}
+	load := func() (*config.Command, error) { return config.Load(os.Args[1:], os.Getenv, dir) }
+	cmd, err := load()
+	if err != nil {
+		reportConfigError(stderr, err)
+		return config.ExitCode(err)
+	}
+	opts := master.Options{
+		Args:       os.Args,
+		Environ:    os.Environ(),
+		Stderr:     stderr,
+		Warnings:   cmd.Warnings,
+		FindPython: pyfind.Find,
+		SetTitle:   title.Set,
+		Reload: func() (*config.Config, error) {
+			cmd, err := load()
+			if err != nil {
+				return nil, err
+			}
+			return cmd.Config, nil
+		},
+	}
+	switch cmd.Action {
+	case config.ActionHelp:
+		config.Help(stdout)
+		return 0
+	case config.ActionVersion:
+		fmt.Fprintf(stdout, "gowsgi (version %s)\n", version.Number)
+		return 0
+	case config.ActionPrint:
+		cmd.Config.Print(stdout)
+		opts.Check = true
+	case config.ActionCheck:
+		opts.Check = true
+	}
+	return master.New(cmd.Config, opts).Run()
+}
+
+// reportConfigError writes what gunicorn would: a usage for a command line that
+// cannot be understood, one line for a value that is refused.
+func reportConfigError(w io.Writer, err error) {
+	var usage *config.UsageError
+	if errors.As(err, &usage) {
+		fmt.Fprintf(w, "usage: gowsgi [OPTIONS] [APP_MODULE]\ngowsgi: error: %v\n", err)
+		return
+	}
+	fmt.Fprintf(w, "\nError: %v\n", err)
+}

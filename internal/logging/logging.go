@@ -1,0 +1,102 @@
+// Package logging writes the error log of master and workers, by zerolog, in
+// one of two forms:
+//
+//	[2026-11-22 16:49:46 +0000] [14017] [INFO] Listening at: http://127.0.0.1:8000 (14017)
+//	{"time":"2026-11-22T16:49:46.123Z","level":"info","pid":14017,"message":"Listening at: ..."}
+//
+// The first is gunicorn's error log format. Each event is one write(2), so
+// events of several processes that append to one file do not mix (POSIX
+// O_APPEND; on a pipe up to PIPE_BUF bytes).
+//
+// Nothing a client or an application sends can forge an event: control
+// characters are escaped, and no continuation line starts like an event.
+package logging
+
+import (
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// FieldTraceback is the field of a traceback of several lines. Both it and the
+// standard error field are shown in the text form; other fields only in JSON.
+const FieldTraceback = "traceback"
+
+// Formats, as the log_format setting names them.
+const (
+	FormatText = "text"
+	FormatJSON = "json"
+)
+
+// New returns a logger that writes to w. Format is FormatText or FormatJSON;
+// anything else is text. Level is gunicorn's loglevel (debug, info, warning,
+// error, critical); anything else is info, as under gunicorn. Pid is the
+// process the events are of. The logger may be used concurrently if w may be
+// written to concurrently.
+func New(w io.Writer, format, level string, pid int) zerolog.Logger {
+	lw := &writer{w: w, now: time.Now, pid: strconv.Itoa(pid), json: format == FormatJSON}
+	return zerolog.New(lw).Level(parseLevel(level))
+}
+
+// Critical starts an event of gunicorn's CRITICAL level. zerolog's own Fatal
+// would end the process; this does not.
+func Critical(l *zerolog.Logger) *zerolog.Event { return l.WithLevel(zerolog.FatalLevel) }
+
+func parseLevel(name string) zerolog.Level {
+	switch name {
+	case "debug":
+		return zerolog.DebugLevel
+	case "warning":
+		return zerolog.WarnLevel
+	case "error":
+		return zerolog.ErrorLevel
+	case "critical":
+		return zerolog.FatalLevel
+	}
+	return zerolog.InfoLevel
+}
+
+// levelName returns the level's name as Python's logging has it, in lower case.
+func levelName(l zerolog.Level) string {
+	switch l {
+	case zerolog.TraceLevel, zerolog.DebugLevel:
+		return "debug"
+	case zerolog.WarnLevel:
+		return "warning"
+	case zerolog.ErrorLevel:
+		return "error"
+	case zerolog.FatalLevel, zerolog.PanicLevel:
+		return "critical"
+	}
+	return "info"
+}
+
+// writer turns zerolog's events, JSON objects that begin with their level, into
+// lines. Time and pid are added here and level names are changed here, because
+// zerolog's own switches for them are variables of its package, shared with
+// everybody else in the process.
+type writer struct {
+	w    io.Writer
+	now  func() time.Time
+	pid  string
+	json bool
+}
+
+// Write is called for events without a level only.
+func (w *writer) Write(p []byte) (int, error) { return w.WriteLevel(zerolog.NoLevel, p) }
+
+// WriteLevel implements zerolog.LevelWriter.
+func (w *writer) WriteLevel(level zerolog.Level, p []byte) (int, error) {
+	var line []byte
+	if w.json {
+		line = w.appendJSON(make([]byte, 0, len(p)+96), level, p)
+	} else {
+		line = w.appendText(make([]byte, 0, len(p)+64), level, p)
+	}
+	if _, err := w.w.Write(line); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}

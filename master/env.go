@@ -1,0 +1,54 @@
+package master
+
+import (
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"gowsgi/internal/sys"
+)
+
+// env is what the master asks of the operating system, as functions that tests
+// replace. Time is not among them: tests run the master in a testing/synctest
+// bubble.
+type env struct {
+	pid int
+	// start starts a worker. It returns when the worker's program runs.
+	start func(*startSpec) (pid int, status statusPipe, err error)
+	// kill is kill(2).
+	kill func(pid int, sig unix.Signal) error
+	// reap is sys.Reap.
+	reap func(pid int) (int, unix.WaitStatus, error)
+	// notify is signal.Notify; stopNotify undoes it.
+	notify     func(c chan<- os.Signal, sigs ...os.Signal)
+	stopNotify func(c chan<- os.Signal)
+	chdir      func(dir string) error
+	// jitter returns a random duration in [0, d).
+	jitter func(d time.Duration) time.Duration
+}
+
+// statusPipe is the master's end of a worker's status pipe.
+type statusPipe interface {
+	io.ReadCloser
+	// Finish says that the worker is dead: reads return what it had written and
+	// then io.EOF, even if a process the worker forked still holds the other end.
+	// It may be called while a read blocks.
+	Finish()
+}
+
+func osEnv() env {
+	return env{
+		pid:        os.Getpid(),
+		start:      startProcess,
+		kill:       unix.Kill,
+		reap:       sys.Reap,
+		notify:     signal.Notify,
+		stopNotify: signal.Stop,
+		chdir:      os.Chdir,
+		jitter:     func(d time.Duration) time.Duration { return rand.N(max(d, 1)) },
+	}
+}

@@ -1,0 +1,409 @@
+package master
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"gowsgi/config"
+	"gowsgi/protocol/ipc"
+)
+
+const (
+	// bindTries and bindPause are gunicorn's patience with an address in use.
+	bindTries = 5
+	bindPause = time.Second
+	// probeWait bounds the question whether anybody answers on a unix socket.
+	probeWait = time.Second
+)
+
+// listener is one listening socket. It is a descriptor number and nothing more:
+// a net.Listener or os.File around it would register it with the Go poller,
+// which then wakes the master for every connection of its workers, and could
+// change its blocking mode (see startProcess).
+type listener struct {
+	fd      int
+	network string // "tcp" or "unix"
+	addr    string // as bound: "127.0.0.1:8000", "[::1]:8000", a path
+	// inode of the socket file that bind made, to unlink at exit; nil for others.
+	inode *inode
+}
+
+// inode identifies a file whatever name it goes by.
+type inode struct{ dev, ino uint64 }
+
+// url returns the address as the line "Listening at" shows it.
+func (l *listener) url() string {
+	if l.network == "unix" {
+		return "unix:" + l.addr
+	}
+	return "http://" + l.addr
+}
+
+func (l *listener) ipc() ipc.Listener { return ipc.Listener{Network: l.network, Addr: l.addr} }
+
+// close closes the master's descriptor; workers have their own. The port is
+// free when the last of them is closed.
+func (l *listener) close() error {
+	if l.fd < 0 {
+		return nil
+	}
+	fd := l.fd
+	l.fd = -1
+	return os.NewSyscallError("close", unix.Close(fd))
+}
+
+// unlink removes the socket file that bind made, unless the name belongs to
+// another file by now: a second server may have replaced it.
+func (l *listener) unlink() error {
+	if l.inode == nil {
+		return nil
+	}
+	now, err := statInode(l.addr)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && *now != *l.inode {
+		return nil
+	}
+	return errors.Join(err, os.Remove(l.addr))
+}
+
+func statInode(path string) (*inode, error) {
+	var st unix.Stat_t
+	if err := unix.Lstat(path, &st); err != nil {
+		return nil, &os.PathError{Op: "lstat", Path: path, Err: err}
+	}
+	return &inode{dev: uint64(st.Dev), ino: st.Ino}, nil
+}
+
+// bindAll opens the sockets: those systemd passed, if any, else those of the
+// bind setting. It blocks for the retries of addresses in use, and until ctx
+// ends. On an error nothing stays open.
+func (m *Master) bindAll(ctx context.Context, cfg *config.Config) ([]*listener, error) {
+	fds, err := systemdFDs(getenv(m.opts.Environ), m.env.pid)
+	if err != nil {
+		return nil, err
+	}
+	binds := cfg.Bind
+	if len(fds) > 0 {
+		m.log.Info().Int("sockets", len(fds)).Msgf("Using %d socket(s) passed by systemd, bind is ignored", len(fds))
+		binds = nil
+		for _, fd := range fds {
+			binds = append(binds, config.Address{Text: "fd://" + strconv.Itoa(fd), Network: "fd", FD: fd})
+		}
+	}
+	var ls []*listener
+	for _, a := range binds {
+		l, err := m.bindRetrying(ctx, a, cfg)
+		if err != nil {
+			return nil, errors.Join(err, closeListeners(ls))
+		}
+		ls = append(ls, l)
+	}
+	return ls, nil
+}
+
+// closeListeners closes the sockets and removes their files.
+func closeListeners(ls []*listener) error {
+	var errs []error
+	for _, l := range ls {
+		errs = append(errs, l.close(), l.unlink())
+	}
+	return errors.Join(errs...)
+}
+
+// bindRetrying binds one address, with gunicorn's tries and lines on the log.
+func (m *Master) bindRetrying(ctx context.Context, a config.Address, cfg *config.Config) (*listener, error) {
+	name := addressText(a)
+	for range bindTries {
+		l, err := bind(ctx, a, cfg.Backlog, cfg.ReusePort)
+		var refused *refusedError
+		if err == nil || errors.As(err, &refused) {
+			return l, err
+		}
+		switch {
+		case errors.Is(err, unix.EADDRINUSE):
+			m.log.Error().Str("addr", a.Text).Msgf("Connection in use: %s", name)
+		case errors.Is(err, unix.EADDRNOTAVAIL):
+			m.log.Error().Str("addr", a.Text).Msgf("Invalid address: %s", name)
+		}
+		m.log.Error().Str("addr", a.Text).Msgf("connection to %s failed: %s", name, errnoText(err))
+		m.log.Debug().Msg("Retrying in 1 second.")
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(bindPause):
+		}
+	}
+	m.log.Error().Str("addr", a.Text).Msgf("Can't connect to %s", name)
+	return nil, errLogged
+}
+
+// refusedError is a bind setting that no retry can make work.
+type refusedError struct{ reason string }
+
+func (e *refusedError) Error() string { return e.reason }
+
+func refusef(format string, args ...any) error {
+	return &refusedError{reason: fmt.Sprintf(format, args...)}
+}
+
+// bind opens one address.
+func bind(ctx context.Context, a config.Address, backlog int, reusePort bool) (*listener, error) {
+	switch a.Network {
+	case "unix":
+		return bindUnix(a.Path, backlog)
+	case "fd":
+		return adoptFD(a.FD, a.Text)
+	}
+	return bindTCP(ctx, a.Host, a.Port, backlog, reusePort)
+}
+
+// bindTCP binds host and port. An empty host is every IPv4 address (gunicorn's
+// 0.0.0.0); a name is resolved, and an IPv4 address of it preferred.
+//
+// SO_REUSEADDR lets a restart bind while connections of the old server are in
+// TIME_WAIT. gunicorn's reuse_port makes every worker bind a socket of its own;
+// here the master's one socket merely has SO_REUSEPORT, so that another server
+// may share the port. A socket per worker would lose the connections queued on
+// it whenever that worker ends.
+func bindTCP(ctx context.Context, host string, port, backlog int, reusePort bool) (*listener, error) {
+	ip, err := resolve(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	domain, sa, err := tcpSockaddr(ip, port)
+	if err != nil {
+		return nil, err
+	}
+	fd, err := socket(domain)
+	if err != nil {
+		return nil, err
+	}
+	set := func(level, opt int) {
+		if err == nil {
+			err = os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, level, opt, 1))
+		}
+	}
+	set(unix.SOL_SOCKET, unix.SO_REUSEADDR)
+	if reusePort {
+		set(unix.SOL_SOCKET, unix.SO_REUSEPORT)
+	}
+	// Accepted sockets inherit it.
+	set(unix.IPPROTO_TCP, unix.TCP_NODELAY)
+	if err == nil {
+		err = os.NewSyscallError("bind", unix.Bind(fd, sa))
+	}
+	if err == nil {
+		err = os.NewSyscallError("listen", unix.Listen(fd, backlog))
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return describe(fd)
+}
+
+func socket(domain int) (int, error) {
+	fd, err := unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	return fd, os.NewSyscallError("socket", err)
+}
+
+// resolve returns the address to bind for a host.
+func resolve(ctx context.Context, host string) (netip.Addr, error) {
+	if host == "" {
+		return netip.IPv4Unspecified(), nil
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip, nil
+	}
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("resolving %s: %w", host, err)
+	}
+	for _, ip := range ips {
+		if ip.Unmap().Is4() {
+			return ip.Unmap(), nil
+		}
+	}
+	return ips[0], nil
+}
+
+func tcpSockaddr(ip netip.Addr, port int) (domain int, sa unix.Sockaddr, err error) {
+	if ip.Is4() {
+		return unix.AF_INET, &unix.SockaddrInet4{Port: port, Addr: ip.As4()}, nil
+	}
+	sa6 := &unix.SockaddrInet6{Port: port, Addr: ip.As16()}
+	if zone := ip.Zone(); zone != "" {
+		ifi, err := net.InterfaceByName(zone)
+		if err != nil {
+			return 0, nil, fmt.Errorf("zone of %s: %w", ip, err)
+		}
+		sa6.ZoneId = uint32(ifi.Index)
+	}
+	return unix.AF_INET6, sa6, nil
+}
+
+// bindUnix binds a path. Its mode is 0777, as with gunicorn's default umask 0:
+// the directory decides who may connect. A path that starts with "@" is an
+// abstract socket.
+func bindUnix(path string, backlog int) (*listener, error) {
+	abstract := strings.HasPrefix(path, "@")
+	if !abstract {
+		if err := removeStaleSocket(path); err != nil {
+			return nil, err
+		}
+	}
+	fd, err := socket(unix.AF_UNIX)
+	if err != nil {
+		return nil, err
+	}
+	// The umask belongs to the process; nothing else creates files while the
+	// master starts. chmod afterwards would leave a moment with another mode.
+	old := unix.Umask(0)
+	err = os.NewSyscallError("bind", unix.Bind(fd, &unix.SockaddrUnix{Name: path}))
+	unix.Umask(old)
+	if errors.Is(err, unix.EINVAL) {
+		err = refusef("unix socket path '%s' is too long", path)
+	}
+	l := &listener{fd: fd, network: "unix", addr: path}
+	if err == nil && !abstract {
+		l.inode, err = statInode(path)
+	}
+	if err == nil {
+		err = os.NewSyscallError("listen", unix.Listen(fd, backlog))
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.close(), l.unlink())
+	}
+	return l, nil
+}
+
+// removeStaleSocket removes what a server that was killed left at path. A file
+// of another kind is never touched, and neither is a socket on which somebody
+// answers, or might: only a refused connection proves that nobody listens.
+func removeStaleSocket(path string) error {
+	var st unix.Stat_t
+	err := unix.Lstat(path, &st)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return &os.PathError{Op: "lstat", Path: path, Err: err}
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFSOCK {
+		return refusef("'%s' is not a socket", path)
+	}
+	conn, err := net.DialTimeout("unix", path, probeWait)
+	if err == nil {
+		conn.Close()
+	}
+	if !errors.Is(err, unix.ECONNREFUSED) {
+		return os.NewSyscallError("bind", unix.EADDRINUSE)
+	}
+	return os.Remove(path)
+}
+
+// adoptFD takes a socket over that somebody passed to the master: fd://N or
+// systemd. Nothing says how long its owner lives, so its file is not unlinked.
+func adoptFD(fd int, text string) (*listener, error) {
+	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	switch {
+	case errors.Is(err, unix.EBADF):
+		return nil, refusef("%s is not an open file descriptor", text)
+	case errors.Is(err, unix.ENOTSOCK):
+		return nil, refusef("%s is not a socket", text)
+	case err != nil:
+		return nil, refusef("%s: %v", text, err)
+	}
+	accepts, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	if err != nil || accepts == 0 || kind != unix.SOCK_STREAM {
+		return nil, refusef("%s is not a listening stream socket", text)
+	}
+	unix.CloseOnExec(fd)
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return nil, refusef("%s: %v", text, err)
+	}
+	l, err := describe(fd)
+	if err == nil && l.network == "tcp" {
+		err = os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1))
+	}
+	return l, err
+}
+
+// describe asks a bound socket for its address. On an error fd is closed.
+func describe(fd int) (*listener, error) {
+	sa, err := unix.Getsockname(fd)
+	l := &listener{fd: fd, network: "tcp"}
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		l.addr = netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port)).String()
+	case *unix.SockaddrInet6:
+		ip := netip.AddrFrom16(sa.Addr)
+		if sa.ZoneId != 0 {
+			ip = ip.WithZone(strconv.Itoa(int(sa.ZoneId)))
+		}
+		l.addr = netip.AddrPortFrom(ip, uint16(sa.Port)).String()
+	case *unix.SockaddrUnix:
+		l.network, l.addr = "unix", sa.Name
+	default:
+		err = errors.Join(refusef("file descriptor %d is a socket of an unknown family", fd), os.NewSyscallError("getsockname", err))
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.close())
+	}
+	return l, nil
+}
+
+// systemdFDs returns the sockets systemd passed (sd_listen_fds(3)), none if it
+// passed none or meant another process.
+func systemdFDs(getenv func(string) string, pid int) ([]int, error) {
+	const first = 3 // SD_LISTEN_FDS_START
+	if getenv("LISTEN_PID") != strconv.Itoa(pid) {
+		return nil, nil
+	}
+	text := getenv("LISTEN_FDS")
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return nil, fmt.Errorf("invalid LISTEN_FDS '%s'", text)
+	}
+	var fds []int
+	for i := range n {
+		fds = append(fds, first+i)
+	}
+	return fds, nil
+}
+
+// addressText returns the address as gunicorn's lines show it: Python's repr of
+// a (host, port) tuple, a path, or the setting itself.
+func addressText(a config.Address) string {
+	switch a.Network {
+	case "unix":
+		return a.Path
+	case "fd":
+		return a.Text
+	}
+	host := a.Host
+	if host == "" {
+		host = "0.0.0.0"
+	}
+	return fmt.Sprintf("('%s', %d)", host, a.Port)
+}
+
+// errnoText returns an error as Python's str(OSError) does, as far as it has an
+// errno: "[Errno 98] Address already in use".
+func errnoText(err error) string {
+	var errno unix.Errno
+	if !errors.As(err, &errno) {
+		return err.Error()
+	}
+	text := errno.Error()
+	return fmt.Sprintf("[Errno %d] %s%s", int(errno), strings.ToUpper(text[:1]), text[1:])
+}

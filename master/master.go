@@ -1,0 +1,567 @@
+package master
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
+
+	"gowsgi/config"
+	"gowsgi/internal/logging"
+	"gowsgi/internal/sys"
+	"gowsgi/internal/version"
+	"gowsgi/protocol/ipc"
+)
+
+// Options are what the master needs beside its configuration. All fields are
+// required unless they say otherwise.
+type Options struct {
+	// Args is the command line, for the workers' sys.argv.
+	Args []string
+	// Environ is the environment the process was started with.
+	Environ []string
+	// Stderr gets the one-line errors that end a start, before there is a log.
+	Stderr io.Writer
+	// Warnings are lines for the log about the configuration. Optional.
+	Warnings []string
+	// Check loads the application in one worker and ends, without binding
+	// anything (gunicorn: check_config). Optional.
+	Check bool
+	// Reload reads the configuration anew, for SIGHUP. It may block; it is never
+	// called twice at a time.
+	Reload func() (*config.Config, error)
+	// FindPython finds the interpreter workers load. It blocks until ctx ends at
+	// most, may start processes, and is never called twice at a time.
+	FindPython func(ctx context.Context, explicit, dir string, getenv func(string) string) (ipc.Python, error)
+	// SetTitle shows the process title. Optional.
+	SetTitle func(title string)
+}
+
+// generation is one configuration, as workers are started with it.
+type generation struct {
+	n        int
+	cfg      *config.Config
+	settings json.RawMessage // cfg as JSON
+	python   ipc.Python
+}
+
+// Master supervises workers. Make one with New, then call Run once.
+type Master struct {
+	opts     Options
+	env      env
+	log      zerolog.Logger
+	logFile  *logging.Reopenable
+	clock    ipc.Clock
+	notifier notifier
+
+	signals chan os.Signal
+	sigchld chan os.Signal
+	events  chan event
+	done    chan struct{} // closed when Run returns
+
+	gen       *generation // what new workers are started with
+	listeners []*listener
+	pidFile   *pidFile
+	// deathR goes to the workers; deathW is never written to. The kernel closes
+	// it when the master is gone, however it went.
+	deathR, deathW int
+	board          *board
+
+	workers map[int]*worker // not gone, by pid
+	target  int             // wanted number of workers
+	age     int             // workers started so far
+	surge   *worker         // the booting replacement of a worker still serving
+	backoff backoff
+
+	everReady     bool // a worker of this master was ready once
+	announced     bool // READY=1 was sent
+	lastTraceback string
+	nextCheck     time.Time // of request timeouts
+
+	reload    *reload // nil if none is in progress
+	preparing bool    // Options.Reload runs
+	again     bool    // SIGHUP came meanwhile
+	cancel    context.CancelFunc
+
+	stop *stopping // nil while the service runs
+}
+
+// stopping is the end of the service.
+type stopping struct {
+	quick  bool
+	code   int
+	reason string // for the log, "" for a signal
+}
+
+// Exit codes of Run beside 0 and ipc.ExitBoot, ipc.ExitApp.
+const exitError = 1
+
+var (
+	// errLogged ends a start whose reason is on the log already.
+	errLogged = errors.New("master: reason logged")
+	// errStopped ends a start that was interrupted by a signal.
+	errStopped = errors.New("master: stopped while starting")
+)
+
+// New returns a master for the configuration, which it keeps.
+func New(cfg *config.Config, opts Options) *Master { return newMaster(cfg, opts, osEnv()) }
+
+func newMaster(cfg *config.Config, opts Options, env env) *Master {
+	return &Master{
+		opts:     opts,
+		env:      env,
+		log:      zerolog.Nop(),
+		clock:    ipc.NewClock(),
+		notifier: notifier{path: getenv(opts.Environ)("NOTIFY_SOCKET")},
+		// Room for every signal there is, so that none is dropped while the loop
+		// is busy. SIGCHLD has its own: it comes in masses and means "look".
+		signals: make(chan os.Signal, 32),
+		sigchld: make(chan os.Signal, 1),
+		events:  make(chan event),
+		done:    make(chan struct{}),
+		gen:     &generation{n: 1, cfg: cfg},
+		deathR:  -1,
+		deathW:  -1,
+		workers: make(map[int]*worker),
+		target:  cfg.Workers,
+		backoff: backoff{jitter: env.jitter},
+	}
+}
+
+// Run serves until a signal ends it and returns the process's exit code: 0
+// after a signal, 1 if it could not start, ipc.ExitBoot or ipc.ExitApp if no
+// worker ever could load the application. It may be called once per process
+// start; a second Master in one process would take the first one's children.
+func (m *Master) Run() int {
+	defer close(m.done)
+	m.env.notify(m.signals, masterSignals...)
+	defer m.env.stopNotify(m.signals)
+	m.env.notify(m.sigchld, unix.SIGCHLD)
+	defer m.env.stopNotify(m.sigchld)
+
+	run := m.serve
+	if m.opts.Check {
+		run = m.check
+	}
+	code, err := run()
+	switch {
+	case errors.Is(err, errStopped):
+		code = 0
+	case errors.Is(err, errLogged):
+		code = exitError
+	case err != nil:
+		fmt.Fprintf(m.opts.Stderr, "\nError: %v\n", err)
+		code = exitError
+	}
+	if err := m.cleanUp(); err != nil {
+		m.log.Warn().Err(err).Msg("cleaning up")
+	}
+	return code
+}
+
+// serve is Run without --check-config.
+func (m *Master) serve() (int, error) {
+	if err := m.start(); err != nil {
+		return 0, err
+	}
+	m.loop()
+	level := zerolog.InfoLevel
+	if m.stop.code != 0 {
+		level = zerolog.ErrorLevel
+	}
+	m.log.WithLevel(level).Msg("Shutting down: Master")
+	if m.stop.reason != "" {
+		m.log.WithLevel(level).Str("reason", m.stop.reason).Msgf("Reason: %s", m.stop.reason)
+	}
+	return m.stop.code, nil
+}
+
+// start does everything up to the first worker.
+func (m *Master) start() error {
+	cfg := m.gen.cfg
+	if err := m.env.chdir(cfg.Chdir); err != nil {
+		return err
+	}
+	if err := m.openLog(cfg); err != nil {
+		return err
+	}
+	if m.opts.SetTitle != nil {
+		m.opts.SetTitle("gowsgi: master [" + cfg.ProcName + "]")
+	}
+	m.log.Info().Str("version", version.Number).Str("commit", version.Commit()).Msgf("Starting gowsgi %s", version.Number)
+	for _, line := range m.opts.Warnings {
+		m.log.Warn().Msg(line)
+	}
+	if err := m.interruptible(m.findFirstPython); err != nil {
+		return err
+	}
+	if err := m.openDeathPipe(); err != nil {
+		return err
+	}
+	if cfg.PIDFile != "" {
+		var err error
+		if m.pidFile, err = createPIDFile(cfg.PIDFile, m.env.pid); err != nil {
+			return err
+		}
+	}
+	err := m.interruptible(func(ctx context.Context) (err error) {
+		m.listeners, err = m.bindAll(ctx, cfg)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var urls []string
+	for _, l := range m.listeners {
+		urls = append(urls, l.url())
+	}
+	m.log.Info().Strs("listeners", urls).Msgf("Listening at: %s (%d)", strings.Join(urls, ","), m.env.pid)
+	m.log.Info().Msgf("Using worker: %s", cfg.WorkerClass)
+	return nil
+}
+
+// openLog sets the logger up. Like gunicorn, the master opens the access log
+// too, which only workers write: an unwritable one should end the start with
+// one line and not with one from every worker.
+func (m *Master) openLog(cfg *config.Config) error {
+	file, err := logging.Open(cfg.ErrorLog, unix.Stderr)
+	if err != nil {
+		return err
+	}
+	if cfg.AccessLog != "" {
+		access, err := logging.Open(cfg.AccessLog, unix.Stdout)
+		if err != nil {
+			return errors.Join(err, file.Close())
+		}
+		if err := access.Close(); err != nil {
+			return errors.Join(err, file.Close())
+		}
+	}
+	old := m.logFile
+	m.logFile = file
+	m.log = logging.New(file, cfg.LogFormat, cfg.LogLevel, m.env.pid)
+	if old != nil {
+		return old.Close()
+	}
+	return nil
+}
+
+// findFirstPython completes the first generation.
+func (m *Master) findFirstPython(ctx context.Context) error {
+	cfg := m.gen.cfg
+	python, err := m.opts.FindPython(ctx, cfg.Python, cfg.Chdir, getenv(m.opts.Environ))
+	if err != nil {
+		return err
+	}
+	m.gen.python = python
+	m.gen.settings, err = json.Marshal(cfg)
+	return err
+}
+
+func (m *Master) openDeathPipe() (err error) {
+	m.deathR, m.deathW, err = sys.Pipe()
+	return err
+}
+
+// interruptible runs a blocking step of the start, before there is a loop, and
+// lets TERM, INT and QUIT end it. The step must return soon after its context
+// ends.
+func (m *Master) interruptible(step func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	result := make(chan error, 1)
+	go func() { result <- step(ctx) }()
+	stopped := false
+	for {
+		select {
+		case err := <-result:
+			if stopped {
+				m.log.Info().Msg("Shutting down: Master")
+				return errors.Join(errStopped, err)
+			}
+			return err
+		case s := <-m.signals:
+			m.logSignal(s)
+			// Others ask for what a start does anyway (HUP), or have nothing to
+			// act on yet.
+			if s == unix.SIGTERM || s == unix.SIGINT || s == unix.SIGQUIT {
+				stopped = true
+				cancel()
+			}
+		}
+	}
+}
+
+// loop runs the service until it has been stopped and its last worker is gone.
+func (m *Master) loop() {
+	// Children may have died before anybody listened, also some that were
+	// inherited by exec.
+	m.reapAll()
+	alarm := time.NewTimer(0)
+	defer alarm.Stop()
+	for {
+		now := time.Now()
+		m.step(now)
+		if m.stop != nil && len(m.workers) == 0 {
+			return
+		}
+		alarm.Reset(m.wake(now))
+		select {
+		case s := <-m.signals:
+			m.handleSignal(s)
+		case <-m.sigchld:
+			m.reapAll()
+		case e := <-m.events:
+			e.apply(m)
+		case <-alarm.C:
+		}
+	}
+}
+
+// step brings the workers nearer to what is wanted at now.
+func (m *Master) step(now time.Time) {
+	m.killOverdue(now)
+	m.checkTimeouts(now)
+	for _, w := range m.workers {
+		if w.live() {
+			m.backoff.lived(w.spawned, now)
+		}
+	}
+	if m.stop != nil {
+		return
+	}
+	m.endReload()
+	m.retireSurplus(now)
+	for m.wantsWorker() && !now.Before(m.backoff.until) {
+		m.spawn(now)
+	}
+	m.announce()
+}
+
+// wake returns how long the loop may sleep after a step at now.
+func (m *Master) wake(now time.Time) time.Duration {
+	const long = time.Hour
+	d := long
+	until := func(t time.Time) {
+		if !t.IsZero() {
+			d = min(d, max(t.Sub(now), 0))
+		}
+	}
+	for _, w := range m.workers {
+		if !w.killed {
+			until(w.killAt)
+		}
+	}
+	until(m.nextCheck)
+	if m.stop == nil && m.wantsWorker() {
+		until(m.backoff.until)
+	}
+	return d
+}
+
+// count returns the number of live workers and how many of them serve.
+func (m *Master) count() (live, ready int) {
+	for _, w := range m.workers {
+		if w.live() {
+			live++
+		}
+		if w.state == serving {
+			ready++
+		}
+	}
+	return live, ready
+}
+
+// wantsWorker reports whether a worker is to be started: one that is missing,
+// or one more, before an old one is retired. Only one at a time is started in
+// surplus, so a reload needs the memory of one worker more, not of all.
+func (m *Master) wantsWorker() bool {
+	live, _ := m.count()
+	return live < m.target || live == m.target && m.surge == nil && m.replaceable() != nil
+}
+
+// replaceable returns the oldest live worker that is to be replaced, or nil.
+func (m *Master) replaceable() *worker {
+	return m.oldest(func(w *worker) bool { return w.stale || w.recycle })
+}
+
+// oldest returns the oldest live worker for which keep is true, or nil.
+func (m *Master) oldest(keep func(*worker) bool) *worker {
+	var found *worker
+	for _, w := range m.workers {
+		if w.live() && keep(w) && (found == nil || w.age < found.age) {
+			found = w
+		}
+	}
+	return found
+}
+
+// retireSurplus asks workers beyond the wanted number to leave: first those
+// that were to be replaced, then the oldest.
+func (m *Master) retireSurplus(now time.Time) {
+	allowed := m.target
+	if m.surge != nil {
+		allowed++
+	}
+	for live, _ := m.count(); live > allowed; live-- {
+		w := m.replaceable()
+		if w == nil {
+			w = m.oldest(func(w *worker) bool { return w != m.surge })
+		}
+		m.retire(w, now)
+	}
+}
+
+// retire starts a worker's graceful stop.
+func (m *Master) retire(w *worker, now time.Time) {
+	grace := w.gen.cfg.GracefulTimeout
+	m.end(w, unix.SIGTERM, now.Add(grace), fmt.Sprintf("graceful timeout (%s)", seconds(grace)))
+}
+
+// end moves a worker out of service: it gets sig now, and SIGKILL at killAt if
+// it is still there. Why names that deadline on the log. For a worker that is
+// on its way out already, only an earlier deadline changes anything.
+func (m *Master) end(w *worker, sig unix.Signal, killAt time.Time, why string) {
+	if w.state != draining {
+		w.move(draining)
+	}
+	if m.surge == w {
+		m.surge = nil
+	}
+	if w.killAt.IsZero() || killAt.Before(w.killAt) {
+		w.killAt, w.killWhy = killAt, why
+	}
+	m.signalWorker(w, sig)
+}
+
+// signalWorker sends a signal, never to a pid that may be somebody else's.
+func (m *Master) signalWorker(w *worker, sig unix.Signal) {
+	if w.reaped {
+		return
+	}
+	if err := m.env.kill(w.pid, sig); err != nil && !errors.Is(err, unix.ESRCH) {
+		m.log.Error().Err(err).Int("worker", w.pid).Str("signal", unix.SignalName(sig)).
+			Msgf("Worker (pid:%d) cannot be signalled", w.pid)
+	}
+}
+
+// killOverdue ends workers that outlived their deadline.
+func (m *Master) killOverdue(now time.Time) {
+	for _, w := range m.workers {
+		if w.killAt.IsZero() || w.killed || w.reaped || now.Before(w.killAt) {
+			continue
+		}
+		w.killed = true
+		m.signalWorker(w, unix.SIGKILL)
+	}
+}
+
+// spawn starts a worker of the current generation.
+func (m *Master) spawn(now time.Time) {
+	live, _ := m.count()
+	w, err := m.startWorker(now)
+	if err != nil {
+		m.log.Error().Err(err).Msg("Worker could not be started")
+		// As if it had died at once.
+		m.backoff.died(now, now)
+		if m.reload != nil {
+			m.abandonReload("worker could not be started", "")
+		}
+		return
+	}
+	m.log.Info().Int("worker", w.pid).Int("age", w.age).Msgf("Booting worker with pid: %d", w.pid)
+	if live >= m.target {
+		m.surge = w
+	}
+}
+
+func (m *Master) startWorker(now time.Time) (*worker, error) {
+	gen := m.gen
+	b, slot, err := m.slot(gen.cfg.Threads)
+	if err != nil {
+		return nil, err
+	}
+	w := &worker{age: m.age + 1, gen: gen, board: b, slot: slot, spawned: now}
+	spec, err := m.startSpec(w)
+	if err == nil {
+		w.pid, w.status, err = m.env.start(spec)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("starting worker %d: %w", w.age, err), b.release(slot))
+	}
+	m.age++
+	m.workers[w.pid] = w
+	go readStatus(w, w.status, m.events, m.done)
+	return w, nil
+}
+
+func (m *Master) startSpec(w *worker) (*startSpec, error) {
+	boot := ipc.Boot{
+		Slot:     w.slot,
+		Age:      w.age,
+		Argv:     m.opts.Args,
+		Check:    m.opts.Check,
+		Python:   w.gen.python,
+		Slots:    w.board.sb.Slots(),
+		Settings: w.gen.settings,
+		// Never null: a worker may rely on a list.
+		Listeners: []ipc.Listener{},
+	}
+	spec := &startSpec{
+		title:      "gowsgi: worker [" + w.gen.cfg.ProcName + "]",
+		dir:        w.gen.cfg.Chdir,
+		env:        workerEnviron(m.opts.Environ, w.gen.cfg.Env),
+		death:      m.deathR,
+		scoreboard: int(w.board.file.Fd()),
+	}
+	for _, l := range m.listeners {
+		boot.Listeners = append(boot.Listeners, l.ipc())
+		spec.listeners = append(spec.listeners, l.fd)
+	}
+	var err error
+	spec.boot, err = json.Marshal(boot)
+	return spec, err
+}
+
+// announce tells the service manager once that all workers are ready, which
+// under gunicorn says no more than that the sockets are bound.
+func (m *Master) announce() {
+	if m.announced {
+		return
+	}
+	if _, ready := m.count(); ready >= m.target {
+		m.announced = true
+		m.notify("READY=1")
+	}
+}
+
+// cleanUp releases what the master holds outside its memory.
+func (m *Master) cleanUp() error {
+	if m.cancel != nil {
+		m.cancel()
+	}
+	errs := []error{closeListeners(m.listeners)}
+	if m.pidFile != nil {
+		errs = append(errs, m.pidFile.remove())
+	}
+	for _, fd := range []int{m.deathR, m.deathW} {
+		if fd >= 0 {
+			errs = append(errs, os.NewSyscallError("close", unix.Close(fd)))
+		}
+	}
+	if m.board != nil {
+		errs = append(errs, m.board.retire())
+	}
+	return errors.Join(slices.DeleteFunc(errs, func(err error) bool { return err == nil })...)
+}
+
+// seconds formats a setting as gunicorn's users know it: whole seconds.
+func seconds(d time.Duration) string { return fmt.Sprintf("%gs", d.Seconds()) }

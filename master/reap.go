@@ -1,0 +1,235 @@
+package master
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
+
+	"gowsgi/protocol/ipc"
+)
+
+// reapAll collects all dead children: workers, and as process 1 or a subreaper
+// also orphans it never started, which would stay zombies for ever.
+//
+// Two waiters cannot share a process: wait4(-1) takes the exit status of any
+// child, so nobody else may wait for one. Workers are started without os/exec
+// (see startProcess). While a reload is prepared, though, Options may be
+// running a program by os/exec, which waits for it; until that has ended only
+// known pids are asked for, and orphans wait.
+//
+// os/signal drops a SIGCHLD when one is pending, and the kernel merges them, so
+// one signal may mean many deaths: everything that is dead is collected each time.
+func (m *Master) reapAll() {
+	if m.preparing {
+		for _, w := range m.workers {
+			if w.reaped {
+				continue
+			}
+			if pid, status, err := m.env.reap(w.pid); err == nil && pid == w.pid {
+				m.reapedWorker(w, status)
+			}
+		}
+		return
+	}
+	for {
+		pid, status, err := m.env.reap(-1)
+		if err != nil && !errors.Is(err, unix.ECHILD) {
+			m.log.Error().Err(err).Msg("waiting for children")
+		}
+		if err != nil || pid == 0 {
+			return
+		}
+		if w := m.workers[pid]; w != nil {
+			m.reapedWorker(w, status)
+		} else {
+			m.log.Debug().Int("child", pid).Msgf("Reaped unknown child (pid:%d)", pid)
+		}
+	}
+}
+
+// reapedWorker records a worker's exit status. What it said last may still be
+// in the pipe, so its death is not judged before that is read.
+func (m *Master) reapedWorker(w *worker, status unix.WaitStatus) {
+	w.reaped, w.exit = true, status
+	w.status.Finish()
+	m.bury(w)
+}
+
+// apply implements event.
+func (e pipeDoneEvent) apply(m *Master) {
+	if e.err != nil {
+		m.log.Warn().Err(e.err).Int("worker", e.w.pid).Msgf("Worker (pid:%d) is not understood", e.w.pid)
+	}
+	e.w.pipeDone = true
+	m.bury(e.w)
+}
+
+// apply implements event. Messages are taken in any state: the worker may have
+// died, or been told to leave, while they were on the way.
+func (e messageEvent) apply(m *Master) {
+	w := e.w
+	switch e.msg.Kind {
+	case ipc.KindReady:
+		m.workerReady(w)
+	case ipc.KindBootFailed:
+		if w.state == booting && w.bootFailed == nil {
+			w.bootFailed = &e.msg
+			m.bootFailed(w)
+		}
+	case ipc.KindRecycle:
+		if w.state == serving && !w.recycle {
+			w.recycle = true
+			m.log.Info().Int("worker", w.pid).Uint64("requests", e.msg.Requests).
+				Msgf("Autorestarting worker after %d requests", e.msg.Requests)
+		}
+	default:
+		m.log.Warn().Int("worker", w.pid).Str("kind", string(e.msg.Kind)).Msgf("Worker (pid:%d) is not understood", w.pid)
+	}
+}
+
+func (m *Master) workerReady(w *worker) {
+	if w.state != booting {
+		return
+	}
+	w.move(serving)
+	m.everReady = true
+	m.lastTraceback = ""
+	if m.surge == w {
+		m.surge = nil
+	}
+	if w.reopen {
+		m.signalWorker(w, unix.SIGUSR1)
+	}
+	m.reloadProven(w)
+}
+
+// bootFailed logs why a worker could not start, and ends the service if none
+// ever has. A traceback is shown once and again when it changes; several
+// workers fail alike at one start, and one worker fails alike for hours.
+func (m *Master) bootFailed(w *worker) {
+	if m.stop != nil {
+		return
+	}
+	msg := w.bootFailed
+	switch tb := msg.Traceback + "\n" + msg.Error; {
+	case m.reload != nil && w.gen == m.gen:
+		m.abandonReload(msg.Error, msg.Traceback)
+		return
+	case tb == m.lastTraceback:
+		m.log.Error().Int("worker", w.pid).Str("error", msg.Error).Msgf("Worker (pid:%d) failed to boot as before", w.pid)
+	default:
+		m.lastTraceback = tb
+		m.logBootFailure(w)
+	}
+	if !m.everReady {
+		m.stopAtBoot(w)
+	}
+}
+
+func (m *Master) logBootFailure(w *worker) {
+	msg := w.bootFailed
+	if msg.Traceback != "" {
+		m.log.Error().Int("worker", w.pid).Str("traceback", msg.Traceback).Msg("Exception in worker process")
+	}
+	if msg.Error != "" {
+		m.log.Error().Int("worker", w.pid).Msg(msg.Error)
+	}
+}
+
+// stopAtBoot ends a service that never was one: all workers would fail alike,
+// and whoever started it is still watching. The worker that said so exits by
+// itself; the others are told to.
+func (m *Master) stopAtBoot(failed *worker) {
+	code, reason := ipc.ExitBoot, "Worker failed to boot."
+	if failed.bootFailed.Code == ipc.ExitApp {
+		code, reason = ipc.ExitApp, "App failed to load."
+	}
+	m.stopAll(&stopping{quick: true, code: code, reason: reason}, time.Now())
+}
+
+// bury completes a worker's death, when both halves of it are known.
+func (m *Master) bury(w *worker) {
+	if !w.reaped || !w.pipeDone {
+		return
+	}
+	now := time.Now()
+	m.logDeath(w, now)
+	asked := w.state == draining
+	wasBooting := w.state == booting
+	w.move(gone)
+	delete(m.workers, w.pid)
+	if m.surge == w {
+		m.surge = nil
+	}
+	if err := w.board.release(w.slot); err != nil {
+		m.log.Warn().Err(err).Msg("closing a scoreboard")
+	}
+	if asked || m.stop != nil {
+		return
+	}
+	m.backoff.died(w.spawned, now)
+	if delay := m.backoff.until.Sub(now); delay > 0 {
+		m.log.Info().Dur("delay_ms", delay).Int("deaths", m.backoff.fails).
+			Msgf("Next worker in %.1fs", delay.Seconds())
+	}
+	if wasBooting && m.reload != nil && w.gen == m.gen {
+		m.abandonReload("worker died before it was ready", "")
+	}
+}
+
+// logDeath writes why a worker is gone, in gunicorn's words where it has any,
+// and what it was doing.
+func (m *Master) logDeath(w *worker, now time.Time) {
+	if m.stop != nil && m.stop.reason != "" && w.bootFailed == nil {
+		// Ended because another one could not boot: nothing worth a line.
+		return
+	}
+	level, text := deathText(w)
+	e := m.log.WithLevel(level).Int("worker", w.pid).Dur("lived_ms", now.Sub(w.spawned))
+	if w.exit.Signaled() {
+		e = e.Str("signal", unix.SignalName(w.exit.Signal()))
+	} else {
+		e = e.Int("exit_code", w.exit.ExitStatus())
+	}
+	e.Msg(text)
+	for _, r := range w.inFlight(m.clock.Now()) {
+		m.log.Error().Int("worker", w.pid).Str("method", r.Method).Str("target", r.Target).
+			Dur("dur_ms", r.Since).Msgf("Worker (pid:%d) died in %s after %.1fs", w.pid, requestText(r), r.Since.Seconds())
+	}
+}
+
+// deathText returns the line for a worker's death. What the master did itself
+// is named as such and never guessed at.
+func deathText(w *worker) (zerolog.Level, string) {
+	st := w.exit
+	switch {
+	case w.killed && st.Signaled() && st.Signal() == unix.SIGKILL && !w.timedOut:
+		return zerolog.ErrorLevel, fmt.Sprintf("Worker (pid:%d) was killed after %s", w.pid, w.killWhy)
+	case w.timedOut:
+		return zerolog.ErrorLevel, fmt.Sprintf("Worker (pid:%d) was ended after request timeout (%s)", w.pid, seconds(w.gen.cfg.Timeout))
+	case st.Signaled() && st.Signal() == unix.SIGKILL:
+		return zerolog.ErrorLevel, fmt.Sprintf("Worker (pid:%d) was sent SIGKILL! Perhaps out of memory?", w.pid)
+	case st.Signaled() && (st.Signal() == unix.SIGTERM || st.Signal() == unix.SIGQUIT && w.state == draining):
+		return zerolog.InfoLevel, fmt.Sprintf("Worker (pid:%d) was sent %s!", w.pid, unix.SignalName(st.Signal()))
+	case st.Signaled():
+		return zerolog.WarnLevel, fmt.Sprintf("Worker (pid:%d) was sent %s!", w.pid, unix.SignalName(st.Signal()))
+	case st.ExitStatus() != 0:
+		return zerolog.ErrorLevel, fmt.Sprintf("Worker (pid:%d) exited with code %d.", w.pid, st.ExitStatus())
+	case w.state == draining:
+		// It said so itself: "Worker exiting".
+		return zerolog.DebugLevel, fmt.Sprintf("Worker (pid:%d) exited with code 0.", w.pid)
+	}
+	// Nobody asked it to leave.
+	return zerolog.WarnLevel, fmt.Sprintf("Worker (pid:%d) exited with code 0.", w.pid)
+}
+
+// requestText names a request; the record of one may be torn.
+func requestText(r ipc.InFlight) string {
+	if r.Method == "" {
+		return "a request"
+	}
+	return r.Method + " " + r.Target
+}

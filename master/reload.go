@@ -1,0 +1,218 @@
+package master
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"gowsgi/config"
+)
+
+// reload is a new generation on its way in: workers are replaced one by one,
+// each new one ready before an old one is retired.
+//
+//	HUP -> preparing (configuration, interpreter) -> replacing ... -> done
+//	            | error                                  | a new worker fails
+//	            v                                        v
+//	       nothing changed                 abandoned: old configuration, and no
+//	                                       further worker is retired
+type reload struct {
+	// prev is the generation to go back to.
+	prev       *generation
+	prevTarget int
+	// target is the wanted number of workers once the new generation has proven
+	// itself by one ready worker; until then the old number stays.
+	target int
+	proven bool
+}
+
+// preparedEvent is the result of Options.Reload and FindPython.
+type preparedEvent struct {
+	gen *generation
+	err error
+}
+
+// hangUp begins a reload, or begins again if one is in progress.
+func (m *Master) hangUp() {
+	if m.stop != nil {
+		return
+	}
+	m.log.Info().Msg("Hang up: Master")
+	if err := m.logFile.Reopen(); err != nil {
+		m.log.Error().Err(err).Msg("Log could not be reopened")
+	}
+	m.notifyReloading()
+	if m.preparing {
+		m.again = true
+		m.cancel()
+		return
+	}
+	m.prepare()
+}
+
+// prepare reads the new configuration beside the loop. The goroutine ends by
+// itself, soon after cancel; its result is dropped if Run has returned by then.
+func (m *Master) prepare() {
+	ctx, cancel := context.WithCancel(context.Background())
+	m.preparing, m.again, m.cancel = true, false, cancel
+	n := m.gen.n
+	if m.reload != nil {
+		n = max(n, m.reload.prev.n)
+	}
+	go func() {
+		defer cancel()
+		gen, err := m.prepareGeneration(ctx, n+1)
+		select {
+		case m.events <- preparedEvent{gen, err}:
+		case <-m.done:
+		}
+	}()
+}
+
+// prepareGeneration runs outside the loop and uses nothing of m that changes.
+func (m *Master) prepareGeneration(ctx context.Context, n int) (*generation, error) {
+	cfg, err := m.opts.Reload()
+	if err != nil {
+		return nil, err
+	}
+	python, err := m.opts.FindPython(ctx, cfg.Python, cfg.Chdir, getenv(m.opts.Environ))
+	if err != nil {
+		return nil, err
+	}
+	settings, err := json.Marshal(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &generation{n: n, cfg: cfg, settings: settings, python: python}, nil
+}
+
+// apply implements event.
+func (e preparedEvent) apply(m *Master) {
+	m.preparing = false
+	m.reapAll() // orphans had to wait, see there
+	switch {
+	case m.stop != nil:
+	case m.again:
+		m.prepare()
+	case e.err != nil:
+		m.reloadFailed(e.err.Error(), "")
+	default:
+		if err := m.adopt(e.gen); err != nil {
+			m.reloadFailed(err.Error(), "")
+		}
+	}
+}
+
+// adopt makes gen the generation new workers are started with. After an error
+// the old one stays.
+func (m *Master) adopt(gen *generation) error {
+	old, next := m.gen.cfg, gen.cfg
+	if err := m.adoptProcess(old, next); err != nil {
+		return err
+	}
+	if !slices.Equal(old.Bind, next.Bind) || old.Backlog != next.Backlog || old.ReusePort != next.ReusePort {
+		m.log.Warn().Msg("The change of bind, backlog or reuse_port needs a restart; the old sockets stay in use")
+	}
+	r := &reload{prev: m.gen, prevTarget: m.target, target: next.Workers}
+	if m.reload != nil {
+		// What the interrupted reload had begun with is the last that is known good.
+		r.prev, r.prevTarget = m.reload.prev, m.reload.prevTarget
+	}
+	m.reload, m.gen = r, gen
+	for _, w := range m.workers {
+		w.stale = w.live()
+	}
+	// A worker of the interrupted reload that is not ready yet is of no use.
+	if m.surge != nil {
+		m.retire(m.surge, time.Now())
+	}
+	if m.target == 0 {
+		m.target = r.target
+	}
+	// Whatever kept workers from living may be what the reload repairs.
+	m.backoff.reset()
+	m.lastTraceback = ""
+	return nil
+}
+
+// adoptProcess changes what belongs to the master's process: directory, log,
+// pid file.
+func (m *Master) adoptProcess(old, next *config.Config) error {
+	if err := m.env.chdir(next.Chdir); err != nil {
+		return err
+	}
+	if err := m.openLog(next); err != nil {
+		return err
+	}
+	if next.PIDFile != old.PIDFile {
+		var fresh *pidFile
+		if next.PIDFile != "" {
+			var err error
+			if fresh, err = createPIDFile(next.PIDFile, m.env.pid); err != nil {
+				return err
+			}
+		}
+		if m.pidFile != nil {
+			if err := m.pidFile.remove(); err != nil {
+				m.log.Warn().Err(err).Msg("removing the old pid file")
+			}
+		}
+		m.pidFile = fresh
+	}
+	if m.opts.SetTitle != nil {
+		m.opts.SetTitle("gowsgi: master [" + next.ProcName + "]")
+	}
+	return nil
+}
+
+// reloadProven is called when a worker is ready: the first of the new
+// generation shows that it works.
+func (m *Master) reloadProven(w *worker) {
+	if m.reload != nil && w.gen == m.gen && !m.reload.proven {
+		m.reload.proven = true
+		m.target = m.reload.target
+	}
+}
+
+// endReload finishes a reload when nothing is left to replace.
+func (m *Master) endReload() {
+	if m.reload == nil {
+		return
+	}
+	live, ready := m.count()
+	if m.oldest(func(w *worker) bool { return w.stale }) != nil || live != ready || live < m.target {
+		return
+	}
+	m.reload = nil
+	m.log.Info().Int("workers", ready).Msgf("Reload complete: %d workers", ready)
+	m.notify("READY=1")
+}
+
+// abandonReload goes back to the old generation for every further worker. Old
+// workers go on, new ones that are ready stay, new ones that boot are dropped.
+func (m *Master) abandonReload(reason, traceback string) {
+	failed := m.gen
+	r := m.reload
+	m.gen, m.target, m.reload = r.prev, r.prevTarget, nil
+	for _, w := range m.workers {
+		w.stale = false
+		if w.gen == failed && w.state == booting && w.bootFailed == nil && !w.reaped {
+			m.retire(w, time.Now())
+		}
+	}
+	if err := m.adoptProcess(failed.cfg, m.gen.cfg); err != nil {
+		m.log.Error().Err(err).Msg("going back to the old configuration")
+	}
+	m.reloadFailed(reason, traceback)
+}
+
+func (m *Master) reloadFailed(reason, traceback string) {
+	e := m.log.Error().Str("reason", reason)
+	if traceback != "" {
+		e = e.Str("traceback", traceback)
+	}
+	e.Msg(fmt.Sprintf("Reload failed: %s", reason))
+	m.notify("READY=1")
+}

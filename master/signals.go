@@ -1,0 +1,117 @@
+package master
+
+import (
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// quickWait is what workers get to leave in a quick stop, as under gunicorn.
+const quickWait = 2 * time.Second
+
+// masterSignals are those the loop handles. SIGPIPE is among them so that a
+// write to a closed standard error is an error and not the end; it is caught
+// rather than ignored because workers would inherit "ignored" through exec.
+var masterSignals = []os.Signal{
+	unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2,
+	unix.SIGTTIN, unix.SIGTTOU, unix.SIGWINCH, unix.SIGPIPE,
+}
+
+// logSignal writes gunicorn's line "Handling signal: term".
+func (m *Master) logSignal(s os.Signal) {
+	sig, ok := s.(unix.Signal)
+	if !ok || sig == unix.SIGPIPE {
+		return
+	}
+	name := unix.SignalName(sig)
+	m.log.Info().Str("signal", name).Msgf("Handling signal: %s", strings.ToLower(strings.TrimPrefix(name, "SIG")))
+}
+
+// handleSignal does what a signal asks for. It never waits: what takes time is
+// left to later turns of the loop.
+func (m *Master) handleSignal(s os.Signal) {
+	m.logSignal(s)
+	now := time.Now()
+	switch s {
+	case unix.SIGTERM:
+		m.stopAll(&stopping{}, now)
+	case unix.SIGINT, unix.SIGQUIT:
+		m.stopAll(&stopping{quick: true}, now)
+	case unix.SIGHUP:
+		m.hangUp()
+	case unix.SIGUSR1:
+		m.reopenLogs()
+	case unix.SIGTTIN:
+		m.scale(+1)
+	case unix.SIGTTOU:
+		m.scale(-1)
+	case unix.SIGUSR2:
+		m.log.Warn().Msg("SIGUSR2 ignored: upgrading the binary in place is not supported yet")
+	case unix.SIGWINCH:
+		// A terminal sends it at every change of its size.
+		m.log.Debug().Msg("SIGWINCH ignored: stopping all workers is not supported yet")
+	}
+}
+
+// stopAll ends the service. A quick stop overrides a graceful one in progress;
+// any other second request changes nothing.
+func (m *Master) stopAll(s *stopping, now time.Time) {
+	switch {
+	case m.stop == nil:
+		m.stop = s
+		m.notify("STOPPING=1")
+		// From here connections are refused as soon as the workers close theirs;
+		// the socket files go at the very end, when nobody answers on them.
+		for _, l := range m.listeners {
+			if err := l.close(); err != nil {
+				m.log.Warn().Err(err).Msg("closing a listener")
+			}
+		}
+	case s.quick && !m.stop.quick && s.reason == "":
+		m.log.Info().Msg("Quick shutdown requested")
+		m.stop.quick = true
+	default:
+		return
+	}
+	for _, w := range m.workers {
+		switch {
+		case s.quick:
+			sig := unix.SIGQUIT
+			if w.bootFailed != nil {
+				sig = 0 // it is leaving, and its exit code is wanted
+			}
+			m.end(w, sig, now.Add(quickWait), "quick shutdown ("+seconds(quickWait)+")")
+		case w.state != draining:
+			m.retire(w, now)
+		}
+	}
+}
+
+// scale changes the wanted number of workers, never below one.
+func (m *Master) scale(by int) {
+	if m.stop != nil {
+		return
+	}
+	m.target = max(m.target+by, 1)
+	if m.reload != nil {
+		m.reload.target = max(m.reload.target+by, 1)
+	}
+}
+
+// reopenLogs reopens the master's log and passes the request on. A worker that
+// is still booting may not have its handler yet and would die of it; it gets
+// the signal when it is ready.
+func (m *Master) reopenLogs() {
+	if err := m.logFile.Reopen(); err != nil {
+		m.log.Error().Err(err).Msg("Log could not be reopened")
+	}
+	for _, w := range m.workers {
+		if w.state == booting {
+			w.reopen = true
+		} else {
+			m.signalWorker(w, unix.SIGUSR1)
+		}
+	}
+}
