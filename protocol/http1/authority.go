@@ -62,7 +62,9 @@ func validPort(b []byte) bool {
 }
 
 // validRegName reports whether b is a reg-name, of which an IPv4 address is
-// one: unreserved and sub-delims characters and percent-encoded bytes.
+// one: unreserved and sub-delims characters and percent-encoded bytes. Of the
+// sub-delims "," is refused: it is what a recipient that combines two Host
+// fields puts between them (RFC 9110, 5.3), and in no host there is.
 func validRegName(b []byte) bool {
 	for i := 0; i < len(b); i++ {
 		if class[b[i]]&classHost != 0 {
@@ -94,7 +96,10 @@ func validIPv6(b []byte) bool {
 		}
 		if n < len(b) && b[n] == '.' {
 			groups += 2
-			return validIPv4(b) && (groups == 8 || gap && groups < 8)
+			if !validIPv4(b) {
+				return false
+			}
+			break
 		}
 		if n == 0 || n > 4 {
 			return false
@@ -116,7 +121,11 @@ func validIPv6(b []byte) bool {
 			b = b[1:]
 		}
 	}
-	return groups == 8 || gap && groups < 8
+	// A gap stands for one group at least.
+	if gap {
+		return groups < 8
+	}
+	return groups == 8
 }
 
 // validIPv4 reports whether b is four decimal numbers up to 255, without

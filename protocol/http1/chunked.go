@@ -8,8 +8,8 @@ const (
 	// uses them; RFC 9112, 7.1.1 asks for a limit.
 	maxChunkExt = 1024
 	// maxTrailerFields and maxTrailerBytes bound the trailer section, which is
-	// read and forgotten: gunicorn's default number of fields, and two fields
-	// of the greatest default size.
+	// read and forgotten: gunicorn's default number of fields, and as many bytes
+	// of field lines as two of the greatest default size have.
 	maxTrailerFields = 100
 	maxTrailerBytes  = 2 * defaultFieldSize
 )
@@ -20,8 +20,6 @@ type chunkState uint8
 const (
 	chunkFirst   chunkState = iota // first digit of a chunk-size
 	chunkSize                      // more digits, or what follows them
-	chunkSpace                     // whitespace between chunk-size and ";"
-	chunkExt                       // extensions
 	chunkSizeLF                    // LF of the chunk line
 	chunkData                      // left bytes of data
 	chunkDataCR                    // CR behind the data
@@ -33,6 +31,17 @@ const (
 	chunkEndLF                     // LF of the empty line
 	chunkDone                      // nothing
 	chunkBroken                    // nothing: an Error was returned
+
+	// The rest is within extensions.
+	extFirst     // behind ";"
+	extName      // within a name
+	extNameSpace // whitespace behind a name
+	extEqual     // behind "="
+	extValue     // within a token
+	extQuoted    // within a quoted-string
+	extPair      // behind "\\" in a quoted-string
+	extQuoteEnd  // behind a quoted-string
+	extSpace     // whitespace behind a value, or before the first ";"
 )
 
 // trailerNameMax is the length of the longest name that must not be in a
@@ -46,7 +55,7 @@ const trailerNameMax = len("transfer-encoding")
 // are checked nevertheless: those that say how a message is framed, routed or
 // authenticated are refused (RFC 9110, 6.5.1), as in gunicorn. Bounds: 15
 // digits of chunk size, 1 KiB of extensions per chunk, 100 fields and 16380
-// bytes of trailer section.
+// bytes of trailer fields.
 type ChunkDecoder struct {
 	left    int64 // bytes of data still to come; while reading the size, the size
 	count   int32 // digits, bytes of extension or bytes of trailer section so far
@@ -98,11 +107,12 @@ func (d *ChunkDecoder) Decode(dst, src []byte) (nDst, nSrc int, done bool, err *
 
 // step takes one byte that is not data.
 func (d *ChunkDecoder) step(c byte) *Error {
+	if d.state >= extFirst {
+		return d.stepExt(c)
+	}
 	switch d.state {
 	case chunkFirst, chunkSize:
 		return d.stepSize(c)
-	case chunkSpace, chunkExt:
-		return d.stepExt(c)
 	case chunkSizeLF:
 		if c != '\n' {
 			return errChunkLine
@@ -136,7 +146,7 @@ func (d *ChunkDecoder) step(c byte) *Error {
 }
 
 // stepSize takes a byte of chunk-size, or the one behind it. There must be a
-// digit. Whitespace is allowed only if an extension follows.
+// digit. Whitespace is allowed only if an extension follows (7.1.1).
 func (d *ChunkDecoder) stepSize(c byte) *Error {
 	switch {
 	case class[c]&classHex != 0:
@@ -152,10 +162,10 @@ func (d *ChunkDecoder) stepSize(c byte) *Error {
 		d.state = chunkSizeLF
 	case c == ';':
 		d.count = 0
-		d.state = chunkExt
+		d.state = extFirst
 	case isOWS(c):
 		d.count = 0
-		d.state = chunkSpace
+		d.state = extSpace
 	case c == '\n':
 		return errChunkLine
 	default:
@@ -164,42 +174,18 @@ func (d *ChunkDecoder) stepSize(c byte) *Error {
 	return nil
 }
 
-// stepExt takes a byte of chunk-ext. Its grammar is not looked into, but for
-// the bytes that end a line in one server and not in another: nothing may be
-// between it and CRLF.
-func (d *ChunkDecoder) stepExt(c byte) *Error {
-	d.count++
-	switch {
-	case d.count > maxChunkExt:
-		return errChunkExtLong
-	case d.state == chunkSpace:
-		if c == ';' {
-			d.state = chunkExt
-		} else if !isOWS(c) {
-			return errChunkSize
-		}
-	case c == '\r':
-		d.state = chunkSizeLF
-	case c == '\n':
-		return errChunkLine
-	case class[c]&classValue == 0:
-		return errChunkExt
-	}
-	return nil
-}
-
 // stepTrailer takes a byte of the trailer section (RFC 9112, 7.1.2).
 func (d *ChunkDecoder) stepTrailer(c byte) *Error {
+	if d.state == trailerFirst && c == '\r' {
+		d.state = chunkEndLF
+		return nil
+	}
 	d.count++
 	if d.count > maxTrailerBytes {
 		return errTrailerLong
 	}
 	switch d.state {
 	case trailerFirst:
-		if c == '\r' {
-			d.state = chunkEndLF
-			return nil
-		}
 		d.fields++
 		if d.fields > maxTrailerFields {
 			return errTrailerLong

@@ -8,7 +8,7 @@ const (
 	classMethod             // tchar that gunicorn accepts in a method
 	classValue              // field value: HTAB, SP, VCHAR, obs-text (RFC 9110, 5.5)
 	classTarget             // request-target: VCHAR but '#'
-	classHost               // reg-name but "%": unreserved, sub-delims (RFC 3986, 3.2.2)
+	classHost               // reg-name but "%" and ",": unreserved, sub-delims (RFC 3986, 3.2.2)
 	classHex                // HEXDIG, either case
 )
 
@@ -39,7 +39,7 @@ func makeClass() (t [256]uint8) {
 			t[c] |= classMethod
 		}
 	}
-	for _, c := range "-._~!$&'()*+,;=" {
+	for _, c := range "-._~!$&'()*+;=" {
 		t[c] |= classHost
 	}
 	return t

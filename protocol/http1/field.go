@@ -63,10 +63,10 @@ func (r *Request) parseFields(head []byte, pos int, lim *Limits, m *message) *Er
 // fieldNameError says what is wrong with a line whose first n bytes could be a
 // name and that has no colon behind them.
 func fieldNameError(line []byte, n int) *Error {
-	switch {
-	case n == 0 && isOWS(line[0]):
+	if isOWS(line[0]) {
 		return errFold
-	case n > 0 && n < len(line) && isOWS(line[n]):
+	}
+	if rest := trim(line[n:]); n > 0 && len(rest) > 0 && rest[0] == ':' {
 		return errFieldColon
 	}
 	return errFieldName

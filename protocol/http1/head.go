@@ -89,9 +89,6 @@ func (s *HeadScanner) lines(buf []byte, lim *Limits) (end int, err *Error) {
 			return i + 1, nil
 		default:
 			s.fields++
-			if int(s.fields) > lim.Fields {
-				return i, errManyFields
-			}
 		}
 	}
 }
@@ -115,11 +112,13 @@ func (s *HeadScanner) window(line, headMax int, lim *Limits) (int, *Error) {
 	if s.state == scanLine {
 		return line + lim.lineMax() + 2, errLongLine
 	}
-	if lim.FieldSize > 0 {
-		// The empty line at the end is not a field and passes any limit.
-		if end := line + max(lim.FieldSize, 2); end <= headMax {
-			return end, errLongField
-		}
+	if int(s.fields) == lim.Fields {
+		// Only the empty line may follow.
+		return line + 2, errManyFields
+	}
+	// The empty line at the end is not a field and passes any limit.
+	if end := line + max(lim.FieldSize, 2); end <= headMax {
+		return end, errLongField
 	}
 	return headMax, errLongHead
 }

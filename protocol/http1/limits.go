@@ -29,9 +29,9 @@ type Limits struct {
 	// gunicorn: limit_request_fields (default 100).
 	Fields int
 	// FieldSize is the greatest length of a field line in bytes, with its CRLF;
-	// more is a 431. Zero is unlimited: then only HeadMax bounds a line. A
-	// negative value means 8190.
-	// gunicorn: limit_request_field_size (default 8190).
+	// more is a 431. Zero or a negative value means 8190, one above 1 GiB means
+	// that. gunicorn: limit_request_field_size (default 8190), where the
+	// documentation calls zero unlimited but the code does what is done here.
 	FieldSize int
 }
 
@@ -43,7 +43,7 @@ func (l Limits) Normalize() Limits {
 	if l.Fields <= 0 || l.Fields > maxFields {
 		l.Fields = maxFields
 	}
-	if l.FieldSize < 0 {
+	if l.FieldSize <= 0 {
 		l.FieldSize = defaultFieldSize
 	}
 	if l.FieldSize > maxHead {
@@ -54,15 +54,10 @@ func (l Limits) Normalize() Limits {
 
 // HeadMax returns the greatest number of bytes a head can take under l: a
 // leading empty line, the request-line, the field lines and the final empty
-// line. It is at most 1 GiB. A FieldSize of zero counts as 8190 per field, as
-// in gunicorn.
+// line. It is at most 1 GiB.
 func (l *Limits) HeadMax() int {
-	size := l.FieldSize
-	if size == 0 {
-		size = defaultFieldSize
-	}
 	// Three lines beside the fields have a CRLF that no limit counts.
-	return min(l.lineMax()+l.Fields*(size+2)+6, maxHead)
+	return min(l.lineMax()+l.Fields*l.FieldSize+6, maxHead)
 }
 
 // lineMax is RequestLine with the bound of an unlimited one filled in.

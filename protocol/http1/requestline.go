@@ -62,7 +62,10 @@ func (r *Request) parseRequestLine(head []byte) (next int, err *Error) {
 // gunicorn and by RFC 9110, 2.5; another major version is a 505.
 func minorVersion(b []byte) (uint8, *Error) {
 	if len(b) != versionLen || string(b[:6]) != " HTTP/" || b[7] != '.' || !isDigit(b[6]) || !isDigit(b[8]) {
-		// More than one SP, or SP in the target, ends here too.
+		if bytes.IndexByte(b[1:], ' ') >= 0 {
+			// More than one SP in a place, or SP in the target.
+			return 0, errRequestLine
+		}
 		return 0, errVersion
 	}
 	if b[6] != '1' {
