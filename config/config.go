@@ -13,36 +13,81 @@ type Config struct {
 	// App is the application, MODULE[:VARIABLE] or MODULE:FACTORY(...).
 	App AppSpec `json:"app"`
 
-	Bind      []Address `json:"bind"`
-	Backlog   int       `json:"backlog"`
-	ReusePort bool      `json:"reuse_port"`
+	// Bind lists the addresses to listen on, at least one (gunicorn: bind).
+	Bind []Address `json:"bind"`
+	// Backlog is the length of each listener's queue of connections that wait to
+	// be accepted, 0 or more (listen(2); gunicorn: backlog).
+	Backlog int `json:"backlog"`
+	// ReusePort sets SO_REUSEPORT on TCP listeners. The master binds them all the
+	// same; gunicorn's reuse_port makes each worker bind its own.
+	ReusePort bool `json:"reuse_port"`
 
-	Workers           int           `json:"workers"`
-	Threads           int           `json:"threads"`
-	WorkerClass       string        `json:"worker_class"` // "sync" or "gthread"
-	Timeout           time.Duration `json:"timeout"`      // 0: no limit
-	GracefulTimeout   time.Duration `json:"graceful_timeout"`
-	KeepAlive         time.Duration `json:"keepalive"` // 0: close after each response
-	MaxRequests       int           `json:"max_requests"`
-	MaxRequestsJitter int           `json:"max_requests_jitter"`
+	// Workers is the number of worker processes, 0 or more (gunicorn: workers).
+	Workers int `json:"workers"`
+	// Threads is the number of application threads of a worker, 1 or more. For
+	// gunicorn's threads, 0 is accepted too and means 1.
+	Threads int `json:"threads"`
+	// WorkerClass is "sync" or "gthread": sync if and only if Threads is 1,
+	// unless gthread was asked for (gunicorn: worker_class).
+	WorkerClass string `json:"worker_class"`
+	// Timeout is how long a request may run before its worker is ended and
+	// replaced. Zero is no limit; otherwise it is a millisecond or more.
+	// gunicorn: timeout, there whole seconds.
+	Timeout time.Duration `json:"timeout"`
+	// GracefulTimeout is how long a worker that was told to stop may finish open
+	// requests before SIGKILL, 0 or more. gunicorn: graceful_timeout, there whole
+	// seconds.
+	GracefulTimeout time.Duration `json:"graceful_timeout"`
+	// KeepAlive is how long an idle connection is kept for another request. Zero
+	// closes it after each response. gunicorn: keepalive, there whole seconds.
+	KeepAlive time.Duration `json:"keepalive"`
+	// MaxRequests is after how many requests a worker is replaced; 0 is never
+	// (gunicorn: max_requests).
+	MaxRequests int `json:"max_requests"`
+	// MaxRequestsJitter is the most that is added at random to MaxRequests, per
+	// worker, if that is not 0 (gunicorn: max_requests_jitter).
+	MaxRequestsJitter int `json:"max_requests_jitter"`
 
+	// LimitRequestLine, LimitRequestFields and LimitRequestFieldSize are the
+	// numbers given, 0 or more; http1.Limits.Normalize says what they mean.
 	LimitRequestLine      int `json:"limit_request_line"`
 	LimitRequestFields    int `json:"limit_request_fields"`
 	LimitRequestFieldSize int `json:"limit_request_field_size"`
 
-	Chdir      string   `json:"chdir"`      // absolute
-	PythonPath []string `json:"pythonpath"` // in order
-	Env        []string `json:"raw_env"`    // KEY=VALUE
-	PIDFile    string   `json:"pidfile"`
-	ProcName   string   `json:"proc_name"` // never empty: the application's name by default
+	// Chdir is the directory of the application: absolute, and it existed when
+	// the settings were loaded. The relative paths of PIDFile, ErrorLog,
+	// AccessLog and Address are seen from there (gunicorn: chdir).
+	Chdir string `json:"chdir"`
+	// PythonPath lists absolute directories in the order given. gunicorn puts
+	// each before the others on sys.path, so that the last comes first
+	// (gunicorn: pythonpath).
+	PythonPath []string `json:"pythonpath"`
+	// Env lists variables for the workers' environment as KEY=VALUE, KEY not
+	// empty (gunicorn: raw_env).
+	Env []string `json:"raw_env"`
+	// PIDFile is the path of the pid file, "" for none (gunicorn: pidfile).
+	PIDFile string `json:"pidfile"`
+	// ProcName names the processes. It is never empty: by default it is App.Text
+	// (gunicorn: proc_name).
+	ProcName string `json:"proc_name"`
 
-	LogLevel        string `json:"loglevel"`  // debug, info, warning, error, critical
-	ErrorLog        string `json:"errorlog"`  // path, or "-" for standard error
-	AccessLog       string `json:"accesslog"` // path, "-" for standard output, "" for none
+	// LogLevel is debug, info, warning, error or critical (gunicorn: loglevel,
+	// which takes any other word for info; here it is refused).
+	LogLevel string `json:"loglevel"`
+	// ErrorLog is the path of the error log, "-" for standard error (gunicorn:
+	// errorlog).
+	ErrorLog string `json:"errorlog"`
+	// AccessLog is the path of the access log, "-" for standard output, "" for
+	// none (gunicorn: accesslog).
+	AccessLog string `json:"accesslog"`
+	// AccessLogFormat holds known atoms only, see parseAccessLogFormat (gunicorn:
+	// access_log_format).
 	AccessLogFormat string `json:"access_log_format"`
-	LogFormat       string `json:"log_format"` // "text" or "json"
+	// LogFormat is the form of the error log, "text" or "json".
+	LogFormat string `json:"log_format"`
 
-	// Python is the interpreter asked for by --python, or "".
+	// Python is the interpreter asked for by --python, "" if none was: an
+	// absolute path, or a name to look up on PATH.
 	Python string `json:"python"`
 }
 

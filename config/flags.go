@@ -147,6 +147,7 @@ func (o *options) translate(source string, err error) error {
 		usage    *UsageError
 		missing  *pflag.ValueRequiredError
 		notExist *pflag.NotExistError
+		syntax   *pflag.InvalidSyntaxError
 	)
 	switch {
 	case errors.As(err, &bad):
@@ -157,6 +158,8 @@ func (o *options) translate(source string, err error) error {
 		return &UsageError{source, expectedOne(o.long[missing.GetFlag().Name].setting)}
 	case errors.As(err, &notExist):
 		return &UsageError{source, o.unknown(notExist)}
+	case errors.As(err, &syntax):
+		return &UsageError{source, unrecognized(syntax.GetSpecifiedFlag())}
 	}
 	return &UsageError{source, err.Error()}
 }
@@ -164,14 +167,16 @@ func (o *options) translate(source string, err error) error {
 // unknown says why a flag was not found.
 func (o *options) unknown(err *pflag.NotExistError) string {
 	if group := err.GetSpecifiedShortnames(); group != "" {
-		return "unrecognized arguments: -" + group
+		return unrecognized("-" + group)
 	}
 	name := err.GetSpecifiedName()
 	if _, candidates := o.resolve(name); len(candidates) > 1 {
 		return "ambiguous option: --" + name + " could match --" + strings.Join(candidates, ", --")
 	}
-	return "unrecognized arguments: --" + name
+	return unrecognized("--" + name)
 }
+
+func unrecognized(arg string) string { return "unrecognized arguments: " + arg }
 
 func expectedOne(s *setting) string {
 	return "argument " + s.display() + ": expected one argument"

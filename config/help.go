@@ -29,7 +29,7 @@ func Help(w io.Writer) {
 		}
 		s.writeHelp(w)
 	}
-	fmt.Fprintf(w, "\nArguments are also read from %s and %s, in that order,\nbefore those of the command line.\n",
+	fmt.Fprintf(w, "\nArguments are also read from %s and %s, in that\norder, before those of the command line.\n",
 		argumentVariables[0], argumentVariables[1])
 }
 
@@ -57,14 +57,14 @@ func (s *setting) helpFlags() string {
 	return strings.TrimSpace(strings.Join(parts, ", ") + " " + s.meta)
 }
 
-// helpText is the right column: the doc, the variable and the default.
+// helpText is the right column: the doc, the variable, and the default with its unit.
 func (s *setting) helpText() string {
 	text := s.doc
 	if s.env != "" {
 		text += " Environment: " + s.env + "."
 	}
 	if s.defaults != nil {
-		text += " [" + strings.Join(s.defaults, ", ") + "]"
+		text += " [" + strings.TrimSpace(strings.Join(s.defaults, ", ")+" "+s.unit) + "]"
 	}
 	return text
 }

@@ -49,7 +49,7 @@ type setting struct {
 	fromEnv func(string) string
 	// meta stands for the value in --help; "" marks a flag without a value.
 	meta string
-	// unit is the unit of a number.
+	// unit is the unit of a number, "" for a plain count.
 	unit string
 	// defaults are the texts of the default, parsed like any other; none leaves
 	// the zero value.
@@ -136,7 +136,7 @@ var table = []setting{
 		accessor: boolean(func(c *Config) *bool { return &c.ReusePort }),
 	},
 	{
-		name: "workers", flag: "workers", short: "w", meta: "INT", unit: "processes", section: sectionWorkers,
+		name: "workers", flag: "workers", short: "w", meta: "INT", section: sectionWorkers,
 		env: "WEB_CONCURRENCY", defaults: []string{"1"},
 		doc:      "The number of worker processes.",
 		accessor: count(func(c *Config) *int { return &c.Workers }),
@@ -148,7 +148,7 @@ var table = []setting{
 		accessor: checked(func(c *Config) *string { return &c.WorkerClass }, parseWorkerClass),
 	},
 	{
-		name: "threads", flag: "threads", meta: "INT", unit: "threads", section: sectionWorkers,
+		name: "threads", flag: "threads", meta: "INT", section: sectionWorkers,
 		defaults: []string{"1"},
 		doc:      "The number of application threads of a worker. 0 is 1.",
 		accessor: count(func(c *Config) *int { return &c.Threads }),
@@ -186,7 +186,7 @@ var table = []setting{
 	{
 		name: "limit_request_line", flag: "limit-request-line", meta: "INT", unit: "bytes", section: sectionSecurity,
 		defaults: []string{"4094"},
-		doc:      "The longest request line. 0 and anything above 8190 is 8190.",
+		doc:      "The longest request line. 0 is 1 MiB; anything above 8190 is 8190.",
 		accessor: count(func(c *Config) *int { return &c.LimitRequestLine }),
 	},
 	{

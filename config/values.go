@@ -101,10 +101,9 @@ var (
 // validate_pos_int, 0x, 0o and 0b are understood; a leading zero alone means
 // nothing.
 func parseCount(s string) (int, error) {
-	t := strings.TrimPrefix(strings.TrimSpace(s), "+")
-	sign := ""
-	if rest, ok := strings.CutPrefix(t, "-"); ok {
-		sign, t = "-", rest
+	t, sign := strings.TrimSpace(s), ""
+	if t != "" && (t[0] == '+' || t[0] == '-') {
+		sign, t = strings.Trim(t[:1], "+"), t[1:]
 	}
 	if strings.Trim(t, "0123456789") == "" && len(t) > 1 {
 		t = strings.TrimLeft(t[:len(t)-1], "0") + t[len(t)-1:]

@@ -1,0 +1,184 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestTableCoversConfig: each field of Config belongs to exactly one row, which
+// has the field's JSON name.
+func TestTableCoversConfig(t *testing.T) {
+	t.Parallel()
+	c := new(Config)
+	rows := map[any]*setting{}
+	for i := range table {
+		if s := &table[i]; !s.isAction() {
+			if other := rows[s.ptr(c)]; other != nil {
+				t.Errorf("%s and %s set the same field", s.name, other.name)
+			}
+			rows[s.ptr(c)] = s
+		}
+	}
+	v := reflect.ValueOf(c).Elem()
+	for i := range v.NumField() {
+		field := v.Type().Field(i)
+		s := rows[v.Field(i).Addr().Interface()]
+		if s == nil {
+			t.Errorf("no setting for Config.%s", field.Name)
+			continue
+		}
+		want := field.Tag.Get("json")
+		if want == "app" {
+			want = "wsgi_app"
+		}
+		if s.name != want {
+			t.Errorf("Config.%s: the setting is %s, the JSON name %s", field.Name, s.name, want)
+		}
+	}
+	if len(rows) != v.NumField() {
+		t.Errorf("%d settings for %d fields", len(rows), v.NumField())
+	}
+}
+
+// TestRows checks what every row must have.
+func TestRows(t *testing.T) {
+	t.Parallel()
+	var names, flags, sections []string
+	for i := range table {
+		s := &table[i]
+		names = append(names, s.name)
+		flags = append(flags, s.names()...)
+		flags = append(flags, s.short)
+		if s.section == "" || !strings.HasSuffix(s.doc, ".") {
+			t.Errorf("%s: section %q, doc %q", s.name, s.section, s.doc)
+		}
+		if len(sections) == 0 || sections[len(sections)-1] != s.section {
+			sections = append(sections, s.section)
+		}
+		if s.isAction() == (s.action == ActionRun) {
+			t.Errorf("%s must have either a value or an action", s.name)
+		}
+		if s.isAction() && s.takesValue() {
+			t.Errorf("%s is an action with a value", s.name)
+		}
+		if len(s.defaults) > 0 {
+			if err := s.set(new(Config), s.defaults); err != nil {
+				t.Errorf("default of %s: %v", s.name, err)
+			}
+		}
+	}
+	for i := range refusals {
+		flags = append(flags, refusals[i].names()...)
+		flags = append(flags, refusals[i].short)
+	}
+	flags = slices.DeleteFunc(flags, func(f string) bool { return f == "" })
+	for what, list := range map[string][]string{"setting": names, "flag": flags, "section": sections} {
+		slices.Sort(list)
+		for i := 1; i < len(list); i++ {
+			if list[i] == list[i-1] {
+				t.Errorf("%s %s twice", what, list[i])
+			}
+		}
+	}
+}
+
+// TestHelpNamesEverything: --help shows flags, variables, defaults and documents
+// of the table, in lines a terminal holds.
+func TestHelpNamesEverything(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	Help(&b)
+	text := b.String()
+	if !strings.HasPrefix(text, "usage: gowsgi [flags] MODULE[:VARIABLE]\n") {
+		t.Errorf("got first line %q", strings.SplitN(text, "\n", 2)[0])
+	}
+	words := strings.Join(strings.Fields(text), " ")
+	for i := range table {
+		s := &table[i]
+		want := []string{s.section + ":", s.helpFlags(), strings.Join(strings.Fields(s.doc), " ")}
+		if s.env != "" {
+			want = append(want, "Environment: "+s.env+".")
+		}
+		for _, d := range s.defaults {
+			want = append(want, "["+d)
+		}
+		for _, w := range want {
+			if !strings.Contains(words, w) {
+				t.Errorf("%s: --help lacks %q", s.name, w)
+			}
+		}
+	}
+	for line := range strings.Lines(text) {
+		if len(line) > helpWidth+1 {
+			t.Errorf("line of %d columns: %q", len(line)-1, line)
+		}
+	}
+}
+
+func TestPrint(t *testing.T) {
+	t.Parallel()
+	c := mustLoad(t, "--bind :80 -b unix:/run/x'y.sock -e A=1 --timeout 0.5 --reuse-port --pythonpath lib,/opt --chdir / --access-logfile - app:make() -k gthread", nil)
+	const want = `access_log_format        = %(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"
+accesslog                = -
+backlog                  = 2048
+bind                     = [':80', "unix:/run/x'y.sock"]
+chdir                    = /
+errorlog                 = -
+graceful_timeout         = 30
+keepalive                = 2
+limit_request_field_size = 8190
+limit_request_fields     = 100
+limit_request_line       = 4094
+log_format               = text
+loglevel                 = info
+max_requests             = 0
+max_requests_jitter      = 0
+pidfile                  = None
+proc_name                = app:make()
+python                   = None
+pythonpath               = /lib,/opt
+raw_env                  = ['A=1']
+reuse_port               = True
+threads                  = 1
+timeout                  = 0.5
+worker_class             = gthread
+workers                  = 1
+wsgi_app                 = app:make()
+`
+	var b bytes.Buffer
+	c.Print(&b)
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	}
+}
+
+// TestJSON: workers get the configuration as JSON.
+func TestJSON(t *testing.T) {
+	t.Parallel()
+	c := mustLoad(t, `-b :80 -b [::1]:81 -b unix:/x -b fd://3 -e A=1 -t 0.25 --pythonpath a,b --reuse-port app`, nil)
+	data, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got Config
+	if err := json.Unmarshal(data, &got); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(*c, got) {
+		t.Errorf("got %+v, want %+v", got, *c)
+	}
+}
+
+func TestActionString(t *testing.T) {
+	t.Parallel()
+	for a, want := range map[Action]string{ActionRun: "run", ActionCheck: "check", ActionPrint: "print",
+		ActionVersion: "version", ActionHelp: "help"} {
+		if a.String() != want {
+			t.Errorf("got %s, want %s", a, want)
+		}
+	}
+}
