@@ -86,8 +86,8 @@ func (r *Request) Reset() {
 // Parse parses head, which must be exactly the bytes for which Scan returned
 // their number, under the same limits. What was in r before is gone. After an
 // error the content of r means nothing, but a log line may use Method and
-// Target, each of which is empty if it was not reached. A field more than
-// Fields has capacity for is a 431.
+// Target: each is empty if it was not reached, and Target may have any bytes.
+// A field more than Fields has capacity for is a 431.
 func (r *Request) Parse(head []byte, lim *Limits) *Error {
 	r.Reset()
 	pos, err := r.parseRequestLine(head)

@@ -49,11 +49,11 @@ func (r *Request) parseRequestLine(head []byte) (next int, err *Error) {
 		// HTTP/0.9, or a version that was lost.
 		return 0, errRequestLine
 	}
+	from := start + method + 1
+	r.Target = span(from, from+target)
 	if r.Minor, err = minorVersion(rest[target:]); err != nil {
 		return 0, err
 	}
-	from := start + method + 1
-	r.Target = span(from, from+target)
 	return next, r.parseTarget(head, from, from+target)
 }
 
