@@ -1,12 +1,6 @@
 package main
 
-import (
-	"fmt"
-	"os"
-)
+import "gowsgi/worker"
 
 // runWorker is the entry of a worker process.
-func runWorker() int {
-	fmt.Fprintln(os.Stderr, "gowsgi: this build has no worker")
-	return exitStart
-}
+func runWorker() int { return worker.Run() }

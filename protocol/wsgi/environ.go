@@ -1,0 +1,55 @@
+package wsgi
+
+// Secure decides wsgi.url_scheme from a field line of a trusted peer (gunicorn:
+// secure_scheme_headers). known is false for a field that says nothing about it.
+// The value is compared exactly, as gunicorn does.
+func Secure(name, value []byte) (secure, known bool) {
+	switch len(name) {
+	case len("X-Forwarded-Proto"):
+		if equalFold(name, "x-forwarded-proto") {
+			return string(value) == "https", true
+		}
+	case len("X-Forwarded-Protocol"):
+		if equalFold(name, "x-forwarded-protocol") {
+			return string(value) == "ssl", true
+		}
+	case len("X-Forwarded-Ssl"):
+		if equalFold(name, "x-forwarded-ssl") {
+			return string(value) == "on", true
+		}
+	}
+	return false, false
+}
+
+// SplitScript takes the script name off the front of a path: "/app" and
+// "/app/page" give "/page". ok is false if the path lies outside of it
+// (gunicorn answers 500). script is compared as it stands, undecoded.
+func SplitScript(path []byte, script string) (rest []byte, ok bool) {
+	if len(path) < len(script) || string(path[:len(script)]) != script {
+		return nil, false
+	}
+	return path[len(script):], true
+}
+
+// HostPort splits a Host field value into SERVER_NAME and SERVER_PORT, for
+// listeners that have no port of their own. Without a port it is the scheme's.
+func HostPort(host []byte, secure bool) (name, port []byte) {
+	name, port = host, http80
+	if secure {
+		port = https443
+	}
+	for i := len(host) - 1; i >= 0 && host[i] != ']'; i-- {
+		if host[i] == ':' {
+			if i+1 < len(host) {
+				port = host[i+1:]
+			}
+			return host[:i], port
+		}
+	}
+	return name, port
+}
+
+var (
+	http80   = []byte("80")
+	https443 = []byte("443")
+)

@@ -1,0 +1,51 @@
+package worker
+
+// deadlines is a list of connections that all wait the same length of time, so
+// that the order in which they came is the order in which they are due: adding
+// and removing are a few stores. The engine's mutex guards it.
+type deadlines struct {
+	// wait is that time in nanoseconds.
+	wait        int64
+	first, last *conn
+}
+
+// add puts c, which is in no list, at the end.
+func (l *deadlines) add(c *conn, now int64) {
+	c.due = now + l.wait
+	c.list = l
+	c.prev, c.next = l.last, nil
+	if l.last != nil {
+		l.last.next = c
+	} else {
+		l.first = c
+	}
+	l.last = c
+}
+
+// leave takes c out of the list it is in, if any.
+func (c *conn) leave() {
+	l := c.list
+	if l == nil {
+		return
+	}
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		l.first = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	} else {
+		l.last = c.prev
+	}
+	c.list, c.prev, c.next = nil, nil, nil
+}
+
+// waitIn puts c in l, out of any other.
+func (c *conn) waitIn(l *deadlines, now int64) {
+	if c.list == l && c.due == now+l.wait {
+		return
+	}
+	c.leave()
+	l.add(c, now)
+}

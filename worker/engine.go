@@ -1,0 +1,469 @@
+package worker
+
+import (
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
+
+	"gowsgi/config"
+	"gowsgi/protocol/http1"
+	"gowsgi/protocol/ipc"
+)
+
+// Times and sizes that are not settings.
+const (
+	// maxBody is how much content is read before an application thread is
+	// taken; what is longer is read by the application, as it goes.
+	maxBody = 1 << 20
+	// highWater is how far the application may be ahead of the client.
+	highWater = 256 << 10
+	// readWait is how long a client may take for a head, and again for content
+	// that is read before the call; writeWait how long it may take nothing of
+	// a response.
+	readWait  = 60 * time.Second
+	writeWait = 60 * time.Second
+	// lingerWait and lingerMax bound how long, and how much, a connection that
+	// was shut down is read.
+	lingerWait = 2 * time.Second
+	lingerMax  = 256 << 10
+	// shortCall is how long a call may keep the loop from turning.
+	shortCall = time.Millisecond
+	// topEvery is how many batches of events are served before listeners are
+	// looked at, while there are events.
+	topEvery = 16
+	// maxPipelined is how many requests of one connection are served in a row.
+	maxPipelined = 16
+)
+
+// listener is an inherited listening socket.
+type listener struct {
+	fd   int
+	unix bool
+}
+
+// engine is the event loop and what it serves. One thread leads at a time; see
+// the package comment.
+type engine struct {
+	cfg   *config.Config
+	lim   http1.Limits
+	log   zerolog.Logger
+	debug bool // the debug level is on
+	clock ipc.Clock
+	slot  *ipc.Slot
+	// access is nil without an access log.
+	access *accessLog
+	// script is the SCRIPT_NAME of the process's environment.
+	script string
+	// alone: there is no other worker to leave connections to.
+	alone bool
+	// recycle is called once when the worker has served its share.
+	recycle func(served uint64)
+	quota   uint64 // 0: no limit
+
+	// conns has the connections, top the listeners, the wake descriptor and
+	// conns itself: a leader that has nothing to do waits on top; the watcher,
+	// leading for busy threads, on conns only, because a busy worker accepts
+	// nothing.
+	conns, top poller
+	wakeFD     int
+	overFD     int // readable when all is over
+	// unixListener says of each listener, by number, whether it is a unix socket.
+	unixListener []bool
+	threads      []*thread
+	watcher      watcher
+
+	// draining is set from outside (drain, stop), and read by everybody.
+	draining atomic.Bool
+	quick    atomic.Bool
+
+	mu sync.Mutex
+	// Below: guarded by mu.
+	leader  *thread // who waits for events; nil: nobody
+	epoch   uint64  // changes when the lead is taken from a thread in a call
+	idle    []*thread
+	ready   []*conn // complete requests without a thread, in order
+	table   []*conn // by descriptor
+	free    []*conn
+	open    int
+	bufs    buffers
+	served  uint64
+	over    bool // all threads leave
+	drained bool // draining has been begun
+	// listeners are those that accept; none while draining.
+	listeners []listener
+	// acceptAt is when accepting is tried again after it failed for want of
+	// descriptors; 0: it is on.
+	acceptAt int64
+	drainEnd int64
+
+	head, body, idling, flush, linger deadlines
+	lists                             [5]*deadlines
+}
+
+func newEngine(cfg *config.Config, log zerolog.Logger, slot *ipc.Slot) (*engine, error) {
+	e := &engine{
+		cfg:   cfg,
+		log:   log,
+		debug: log.GetLevel() <= zerolog.DebugLevel,
+		clock: ipc.NewClock(),
+		slot:  slot,
+		alone: cfg.Workers <= 1,
+		lim: http1.Limits{
+			RequestLine: cfg.LimitRequestLine,
+			Fields:      cfg.LimitRequestFields,
+			FieldSize:   cfg.LimitRequestFieldSize,
+		}.Normalize(),
+	}
+	e.head.wait, e.body.wait = int64(readWait), int64(readWait)
+	e.idling.wait = int64(max(cfg.KeepAlive, 0))
+	e.flush.wait, e.linger.wait = int64(writeWait), int64(lingerWait)
+	e.lists = [...]*deadlines{&e.head, &e.body, &e.idling, &e.flush, &e.linger}
+	e.watcher.init(e.lim.Fields)
+	var err error
+	if e.conns, err = newPoller(); err != nil {
+		return nil, err
+	}
+	if e.top, err = newPoller(); err != nil {
+		return nil, err
+	}
+	for _, fd := range []*int{&e.wakeFD, &e.overFD} {
+		if *fd, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+			return nil, os.NewSyscallError("eventfd", err)
+		}
+	}
+	if err := e.top.add(e.wakeFD, 0, unix.EPOLLIN); err != nil {
+		return nil, err
+	}
+	return e, e.top.add(e.conns.fd, 0, unix.EPOLLIN)
+}
+
+// listen starts accepting from l. Of several workers that wait, the kernel wakes
+// one (EPOLLEXCLUSIVE).
+func (e *engine) listen(l listener) error {
+	return e.top.add(l.fd, 0, unix.EPOLLIN|unix.EPOLLEXCLUSIVE)
+}
+
+// wake makes the leader look at draining and quick.
+func (e *engine) wake() { signalFD(e.wakeFD) }
+
+// signalFD makes an eventfd readable.
+func signalFD(fd int) {
+	one := [8]byte{1}
+	rawWrite(fd, one[:])
+}
+
+// drain makes the engine finish: no new connections, the last responses say
+// "Connection: close", idle clients are let go. It may be called from anywhere.
+func (e *engine) drain() {
+	e.draining.Store(true)
+	e.wake()
+}
+
+// stop makes the threads leave as soon as their calls return.
+func (e *engine) stop() {
+	e.quick.Store(true)
+	e.drain()
+}
+
+// run is the life of an application thread: it leads, serves, or waits.
+func (e *engine) run(t *thread) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for !e.over {
+		switch {
+		case len(e.ready) > 0:
+			e.serveReady(t)
+		case e.leader == nil || e.leader == e.watcher.lead:
+			if e.leader != nil {
+				e.epoch++
+			}
+			e.leader = t
+		case e.leader == t:
+			e.turn(t)
+		default:
+			e.park(t)
+		}
+	}
+	if e.leader == t {
+		e.leader = nil
+	}
+	e.releaseIdle()
+	e.wake()
+	signalFD(e.overFD)
+}
+
+// park waits until the watcher makes t the leader, or all is over.
+func (e *engine) park(t *thread) {
+	e.idle = append(e.idle, t)
+	e.mu.Unlock()
+	<-t.wake
+	e.mu.Lock()
+}
+
+// releaseIdle lets parked threads see that all is over.
+func (e *engine) releaseIdle() {
+	for _, t := range e.idle {
+		t.wake <- struct{}{}
+	}
+	e.idle = nil
+}
+
+// turn is one turn of the loop of the leader t: what is ready now, or, when
+// nothing is, whatever comes next.
+func (e *engine) turn(t *thread) {
+	now := e.tick()
+	if e.over {
+		return
+	}
+	n := e.conns.poll(t.events[:])
+	t.turns++
+	if n > 0 {
+		e.dispatch(t, t.events[:n])
+		if e.leader != t || t.turns%topEvery != 0 {
+			return
+		}
+	}
+	ms := 0
+	if n == 0 && len(e.ready) == 0 {
+		ms = e.patience(now)
+	}
+	m, interrupted := 0, false
+	if ms == 0 {
+		m = e.top.poll(t.events[:])
+	} else {
+		e.mu.Unlock()
+		m, interrupted = e.top.wait(t.events[:], ms)
+		e.mu.Lock()
+	}
+	for i := range m {
+		e.topEvent(t, int(t.events[i].Fd))
+		if e.leader != t {
+			return
+		}
+	}
+	if interrupted && t.main {
+		e.mu.Unlock()
+		t.py.CheckSignals()
+		e.mu.Lock()
+	}
+}
+
+// patience returns how many milliseconds the leader may sleep: to the next
+// deadline, negative if there is none.
+func (e *engine) patience(now int64) int {
+	due := int64(0)
+	for _, l := range e.lists {
+		if l.first != nil && (due == 0 || l.first.due < due) {
+			due = l.first.due
+		}
+	}
+	for _, at := range []int64{e.acceptAt, e.drainEnd} {
+		if at != 0 && (due == 0 || at < due) {
+			due = at
+		}
+	}
+	if due == 0 && (len(e.threads) == 1 || e.open == 0) {
+		return -1
+	}
+	ms := 1000 // other threads may add earlier deadlines meanwhile
+	if due != 0 && (len(e.threads) == 1 || due < now+int64(time.Second)) {
+		ms = int((due - now + int64(time.Millisecond) - 1) / int64(time.Millisecond))
+	}
+	return max(ms, 1)
+}
+
+// tick does what time alone brings, and what draining asks for. It returns the
+// time.
+func (e *engine) tick() int64 {
+	now := e.clock.Now()
+	e.expire(now)
+	if e.acceptAt != 0 && now >= e.acceptAt && !e.drained {
+		e.acceptAt = 0
+		for _, l := range e.listeners {
+			_ = e.listen(l)
+		}
+	}
+	if e.draining.Load() {
+		e.continueDrain(now)
+	}
+	return now
+}
+
+// continueDrain closes the listeners once, and ends the engine when nothing is
+// left to do, or idle clients have been waited for long enough.
+func (e *engine) continueDrain(now int64) {
+	if !e.drained {
+		e.drained = true
+		e.slot.SetState(ipc.StateDraining)
+		for _, l := range e.listeners {
+			// Closing the last descriptor of this process for the socket would
+			// take it out of the set, but the master's stays.
+			_ = e.top.del(l.fd)
+			_ = unix.Close(l.fd)
+		}
+		e.listeners = nil
+		e.acceptAt = 0
+		// A client may be sending its next request right now; it is answered.
+		e.drainEnd = now + int64(min(max(e.cfg.KeepAlive, 0), e.cfg.GracefulTimeout/2))
+	}
+	if e.quick.Load() || e.open == 0 {
+		e.over = true
+		return
+	}
+	if e.drainEnd != 0 && now >= e.drainEnd {
+		e.drainEnd = 0
+		e.idling.wait = 0
+		for e.idling.first != nil {
+			e.close(e.idling.first)
+		}
+		e.over = e.open == 0
+	}
+}
+
+// topEvent handles a wake-up or an incoming connection.
+func (e *engine) topEvent(t *thread, fd int) {
+	switch fd {
+	case e.conns.fd:
+	case e.wakeFD:
+		if !e.over { // else all threads shall see it
+			var b [8]byte
+			rawRead(fd, b[:])
+		}
+	default:
+		for i, l := range e.listeners {
+			if l.fd == fd {
+				e.accept(t, i)
+				return
+			}
+		}
+	}
+}
+
+// accept takes one connection, and its request if that is there already. One
+// only, so that the connections of a burst spread over the workers that wait.
+func (e *engine) accept(t *thread, i int) {
+	fd, errno := rawAccept(e.listeners[i].fd, &t.peer)
+	switch errno {
+	case 0:
+	case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
+		e.pauseAccept(errno)
+		return
+	default: // EAGAIN: a sibling was faster; ECONNABORTED: the client was
+		return
+	}
+	e.input(t, e.newConn(fd, i, &t.peer))
+}
+
+// pauseAccept takes the listeners out of the set for half a second: without
+// descriptors every event would come back at once.
+func (e *engine) pauseAccept(errno unix.Errno) {
+	e.log.Error().Err(errno).Int64("connections", int64(e.open)).Msg("Cannot accept connections for a while")
+	for _, l := range e.listeners {
+		_ = e.top.del(l.fd)
+	}
+	e.acceptAt = e.clock.Now() + int64(500*time.Millisecond)
+}
+
+// newConn makes the connection for an accepted descriptor.
+func (e *engine) newConn(fd, listener int, sa *unix.RawSockaddrAny) *conn {
+	var c *conn
+	if n := len(e.free); n > 0 {
+		c = e.free[n-1]
+		e.free = e.free[:n-1]
+	} else {
+		c = new(conn)
+	}
+	*c = conn{fd: fd, gen: c.gen + 1, listener: listener, length: -1, out: c.out[:0]}
+	c.setPeer(sa)
+	for fd >= len(e.table) {
+		e.table = append(e.table, make([]*conn, max(len(e.table), 64))...)
+	}
+	e.table[fd] = c
+	e.open++
+	e.slot.Connections.Add(1)
+	if !e.listeners[listener].unix {
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	}
+	c.waitIn(&e.head, e.clock.Now())
+	return c
+}
+
+// watch registers c for the events of mask.
+func (e *engine) watch(c *conn, mask uint32) {
+	if c.watched && c.mask == mask {
+		return
+	}
+	var err error
+	if c.watched {
+		err = e.conns.mod(c.fd, c.gen, mask)
+	} else {
+		err = e.conns.add(c.fd, c.gen, mask)
+	}
+	if err != nil {
+		e.log.Error().Err(err).Msg("Cannot watch a connection")
+		e.close(c)
+		return
+	}
+	c.watched, c.mask = true, mask
+}
+
+// unwatch takes c out of the set: a level-triggered event that nobody acts on
+// would come back at once.
+func (e *engine) unwatch(c *conn) {
+	if c.watched {
+		_ = e.conns.del(c.fd)
+		c.watched = false
+	}
+}
+
+// close ends c. The descriptor leaves the epoll set with it, unless a child of
+// the application holds a copy, so it is taken out.
+func (e *engine) close(c *conn) {
+	if c.state == closed {
+		return
+	}
+	e.unwatch(c)
+	c.leave()
+	c.state = closed
+	e.release(c)
+	e.table[c.fd] = nil
+	_ = unix.Close(c.fd)
+	e.open--
+	e.slot.Connections.Add(-1)
+	if cap(c.out) > minBuffer {
+		c.out = nil
+	}
+	e.free = append(e.free, c)
+	if e.open == 0 && e.draining.Load() {
+		e.wake()
+	}
+}
+
+// release gives c's buffers back.
+func (e *engine) release(c *conn) {
+	if c.buf != nil {
+		e.bufs.put(c.buf)
+		c.buf, c.n = nil, 0
+	}
+	if c.body != nil {
+		e.bufs.put(c.body)
+		c.body, c.bodyLen = nil, 0
+	}
+}
+
+// expire ends what has waited too long.
+func (e *engine) expire(now int64) {
+	for _, l := range e.lists {
+		for c := l.first; c != nil && c.due <= now; c = l.first {
+			if (l == &e.head && c.n > 0) || l == &e.body {
+				e.refuse(c, errTimeout)
+				continue
+			}
+			e.close(c)
+		}
+	}
+}

@@ -1,0 +1,363 @@
+package worker
+
+import (
+	"golang.org/x/sys/unix"
+
+	"gowsgi/protocol/http1"
+)
+
+// Refusals of our own, beside the parser's.
+var (
+	errTimeout = &http1.Error{Status: 408, Reason: "the request took too long to arrive"}
+	errScheme  = &http1.Error{Status: 400, Reason: "contradictory scheme headers"}
+)
+
+var continueLine = []byte("HTTP/1.1 100 Continue\r\n\r\n")
+
+// input reads what has come for c and serves it as far as that goes. t is the
+// leader; e.mu is held, but not during calls. c may be closed, and reused, on
+// return.
+func (e *engine) input(t *thread, c *conn) {
+	if c.buf == nil {
+		c.buf = e.bufs.get(minBuffer)
+	} else if c.n == len(c.buf) {
+		e.grow(c, c.n+1)
+	}
+	n, errno := rawRead(c.fd, c.buf[c.n:])
+	switch {
+	case errno == unix.EAGAIN || errno == unix.EINTR:
+		e.awaitInput(c)
+		return
+	case errno != 0 || n == 0:
+		e.hangUp(c)
+		return
+	}
+	if c.n == 0 {
+		c.waitIn(&e.head, e.clock.Now())
+	}
+	c.n += n
+	e.advance(t, c)
+}
+
+// hangUp ends a connection whose client has closed it. With a request half sent
+// there is nobody to tell.
+func (e *engine) hangUp(c *conn) {
+	if c.n > 0 {
+		e.log.Debug().Bytes("peer", c.remoteAddr()).Msg("Ignored premature client disconnection.")
+	}
+	e.close(c)
+}
+
+// grow gives c a buffer of at least n bytes, and at least twice the size.
+func (e *engine) grow(c *conn, n int) {
+	b := e.bufs.get(max(n, 2*len(c.buf)))
+	copy(b, c.buf[:c.n])
+	e.bufs.put(c.buf)
+	c.buf = b
+}
+
+// awaitInput leaves c to the loop until more comes.
+func (e *engine) awaitInput(c *conn) {
+	if c.n == 0 && c.buf != nil {
+		e.bufs.put(c.buf)
+		c.buf = nil
+	}
+	e.watch(c, unix.EPOLLIN)
+}
+
+// advance serves the requests in c's buffer, in order, until one is incomplete
+// or the connection has had its share of turns.
+func (e *engine) advance(t *thread, c *conn) {
+	for turn := 0; ; turn++ {
+		complete, err := e.assemble(t, c)
+		if err != nil {
+			e.refuse(c, err)
+			return
+		}
+		if !complete {
+			e.awaitInput(c)
+			return
+		}
+		if t == e.watcher.lead || turn == maxPipelined {
+			e.queue(c)
+			return
+		}
+		gen := c.gen
+		e.serve(t, c)
+		if c.gen != gen || c.state != reading || c.n == 0 {
+			return
+		}
+	}
+}
+
+// queue leaves the complete request of c to the next free thread.
+func (e *engine) queue(c *conn) {
+	c.state = queued
+	c.leave()
+	e.unwatch(c)
+	e.ready = append(e.ready, c)
+}
+
+// serveReady serves the connection that has waited longest.
+func (e *engine) serveReady(t *thread) {
+	c := e.ready[0]
+	n := copy(e.ready, e.ready[1:])
+	e.ready[n] = nil
+	e.ready = e.ready[:n]
+	gen := c.gen
+	e.serve(t, c)
+	if c.gen == gen && c.state == reading && c.n > 0 {
+		e.advance(t, c)
+	}
+}
+
+// assemble looks whether c's request is complete: its head, and as much of its
+// content as is wanted before the call.
+func (e *engine) assemble(t *thread, c *conn) (complete bool, err *http1.Error) {
+	if c.headLen == 0 {
+		n, err := c.scan.Scan(c.buf[:c.n], &e.lim)
+		if n == 0 || err != nil {
+			return false, err
+		}
+		if err := e.readHead(t, c, n); err != nil {
+			return false, err
+		}
+	}
+	if c.chunked {
+		return e.assembleChunks(c)
+	}
+	if c.stream || c.length <= 0 {
+		return true, nil
+	}
+	total := c.headLen + int(c.length)
+	if c.n < total && c.n == len(c.buf) {
+		e.grow(c, min(total, 2*c.n))
+	}
+	return c.n >= total, nil
+}
+
+// readHead parses the complete head and notes what the connection needs of it.
+func (e *engine) readHead(t *thread, c *conn, n int) *http1.Error {
+	r := t.head
+	r.Reset()
+	if err := r.Parse(c.buf[:n], &e.lim); err != nil {
+		return err
+	}
+	t.parsedFor(c)
+	c.headLen = n
+	c.length, c.chunked = r.ContentLength, r.Chunked
+	c.keepAlive = r.KeepAlive
+	c.stream = c.length > maxBody
+	if c.length <= 0 && !c.chunked {
+		return nil
+	}
+	c.waitIn(&e.body, e.clock.Now())
+	if r.ExpectContinue && c.n == n && !c.stream {
+		rawWrite(c.fd, continueLine)
+	}
+	return nil
+}
+
+// assembleChunks decodes what has come of a chunked content. When it gets longer
+// than what is read ahead, the application's thread goes on with it.
+func (e *engine) assembleChunks(c *conn) (complete bool, err *http1.Error) {
+	for !c.decoded && !c.stream && c.n > c.headLen {
+		if c.bodyLen == len(c.body) {
+			e.growBody(c)
+		}
+		if err := c.decodeInto(c.body[c.bodyLen:], &c.bodyLen); err != nil {
+			return false, err
+		}
+		if c.bodyLen >= maxBody && !c.decoded {
+			c.stream = true
+			if len(c.buf)-c.headLen < minBuffer/2 {
+				e.grow(c, c.headLen+minBuffer)
+			}
+		}
+	}
+	return c.decoded || c.stream, nil
+}
+
+func (e *engine) growBody(c *conn) {
+	b := e.bufs.get(max(minBuffer, 2*len(c.body)))
+	copy(b, c.body[:c.bodyLen])
+	if c.body != nil {
+		e.bufs.put(c.body)
+	}
+	c.body = b
+}
+
+// decodeInto decodes buffered chunks into dst, adds the bytes written to *n, and
+// closes the gap, so that what follows starts behind the head.
+func (c *conn) decodeInto(dst []byte, n *int) *http1.Error {
+	written, consumed, done, err := c.chunks.Decode(dst, c.buf[c.headLen:c.n])
+	*n += written
+	copy(c.buf[c.headLen:], c.buf[c.headLen+consumed:c.n])
+	c.n -= consumed
+	c.decoded = done
+	return err
+}
+
+// serve calls the application with c's request. e.mu is held on entry and on
+// return, not during the call; the lead may be another's then.
+func (e *engine) serve(t *thread, c *conn) {
+	if !t.hasParsed(c) {
+		// Another thread parsed it, so it is known to be right.
+		t.head.Reset()
+		_ = t.head.Parse(c.buf[:c.headLen], &e.lim)
+	}
+	c.state = calling
+	c.leave()
+	e.served++
+	if e.served == e.quota {
+		e.recycle(e.served)
+	}
+	e.mu.Unlock()
+	t.serve(c)
+	e.mu.Lock()
+	e.finish(c)
+}
+
+// finish decides what becomes of c after a response.
+func (e *engine) finish(c *conn) {
+	if c.abort || c.gone {
+		e.close(c)
+		return
+	}
+	_, end := c.content()
+	if c.stream {
+		// Not all of the content may have been read; then nobody can tell
+		// where the next request begins.
+		if !c.atEnd() {
+			c.keepAlive, c.unread = false, true
+		}
+		end = c.n
+		if c.chunked && c.decoded {
+			end = c.headLen
+		}
+	}
+	e.nextRequest(c, end)
+	switch {
+	case len(c.out) > 0:
+		c.state = flushing
+		c.waitIn(&e.flush, e.clock.Now())
+		e.watch(c, unix.EPOLLOUT)
+	case !c.keepAlive:
+		e.shut(c)
+	default:
+		e.resume(c)
+	}
+}
+
+// atEnd reports whether all content of a streamed request has been read.
+func (c *conn) atEnd() bool {
+	if c.chunked {
+		return c.decoded && c.bodyLen == 0
+	}
+	return c.read == c.length
+}
+
+// nextRequest drops the request that ends at byte end of the buffer.
+func (e *engine) nextRequest(c *conn, end int) {
+	c.n = copy(c.buf, c.buf[end:c.n])
+	if c.body != nil {
+		e.bufs.put(c.body)
+		c.body, c.bodyLen = nil, 0
+	}
+	c.scan.Reset()
+	c.chunks.Reset()
+	c.serial++
+	c.headLen, c.length, c.read = 0, -1, 0
+	c.chunked, c.stream, c.decoded = false, false, false
+}
+
+// resume waits for the next request of c. What has been read of it is looked at
+// by the caller.
+func (e *engine) resume(c *conn) {
+	c.state = reading
+	if c.n > 0 {
+		c.waitIn(&e.head, e.clock.Now())
+		return
+	}
+	c.waitIn(&e.idling, e.clock.Now())
+	e.awaitInput(c)
+}
+
+// shut ends c after its last response. When the client may still be sending, it
+// is read for a while.
+func (e *engine) shut(c *conn) {
+	if c.n == 0 && !c.unread {
+		e.close(c)
+		return
+	}
+	e.lingerOn(c)
+}
+
+// lingerOn shuts c down for writing and discards what the client sends.
+func (e *engine) lingerOn(c *conn) {
+	if unix.Shutdown(c.fd, unix.SHUT_WR) != nil {
+		e.close(c)
+		return
+	}
+	e.release(c)
+	c.state = lingering
+	c.waitIn(&e.linger, e.clock.Now())
+	e.watch(c, unix.EPOLLIN)
+}
+
+// discard reads and forgets input of a connection that was shut down.
+func (e *engine) discard(c *conn) {
+	buf := e.bufs.get(minBuffer)
+	n, errno := rawRead(c.fd, buf)
+	e.bufs.put(buf)
+	switch {
+	case errno == unix.EAGAIN || errno == unix.EINTR:
+		return
+	case errno != 0 || n == 0:
+		e.close(c)
+		return
+	}
+	if c.lingered += n; c.lingered > lingerMax {
+		e.close(c)
+	}
+}
+
+// output writes on with what a response left over, and goes on with the
+// connection when that is done.
+func (e *engine) output(t *thread, c *conn) {
+	n, errno := rawWrite(c.fd, c.out)
+	switch {
+	case errno == unix.EAGAIN || errno == unix.EINTR:
+		return
+	case errno != 0:
+		e.close(c)
+		return
+	}
+	c.out = c.out[:copy(c.out, c.out[n:])]
+	c.waitIn(&e.flush, e.clock.Now())
+	if len(c.out) > 0 {
+		return
+	}
+	if !c.keepAlive {
+		e.shut(c)
+		return
+	}
+	e.resume(c)
+	if c.n > 0 {
+		e.advance(t, c) // a pipelined request
+	}
+}
+
+// refuse answers a request that cannot be served and ends the connection. The
+// application never sees it.
+func (e *engine) refuse(c *conn, err *http1.Error) {
+	e.log.Warn().Int("status", err.Status).
+		Msgf("Invalid request from ip=%s: %s", c.remoteAddr(), err.Reason)
+	page := errorPage(err.Status, err.Reason, false)
+	n, errno := rawWrite(c.fd, page)
+	if errno != 0 || n != len(page) {
+		e.close(c)
+		return
+	}
+	e.lingerOn(c)
+}

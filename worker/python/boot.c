@@ -1,0 +1,271 @@
+#define _GNU_SOURCE
+#include "bridge.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "_cgo_export.h"
+
+/* The application, a strong reference held to the end of the process. */
+PyObject *gw_application;
+
+/* The helper module's dict, borrowed from sys.modules. */
+static PyObject *helper;
+
+PyObject *gw_helper(const char *name) {
+  PyObject *o = py.PyDict_GetItemString(helper, name);
+  if (!o) {
+    py.PyErr_Format(py.PyExc_RuntimeError, "_gowsgi.%s is missing", name);
+    return NULL;
+  }
+  py.Py_IncRef(o);
+  return o;
+}
+
+/* gw_text returns a malloc'ed UTF-8 copy of str(s), never NULL; undecodable
+ * parts are escaped. It leaves no exception behind. */
+char *gw_text(PyObject *s) {
+  char *copy = NULL;
+  PyObject *str = s ? py.PyObject_Str(s) : NULL;
+  PyObject *bytes = str ? py.PyUnicode_AsEncodedString(str, "utf-8", "backslashreplace") : NULL;
+  char *p;
+  Py_ssize_t n;
+  if (bytes && py.PyBytes_AsStringAndSize(bytes, &p, &n) == 0) {
+    copy = malloc((size_t)n + 1);
+    if (copy) {
+      memcpy(copy, p, (size_t)n);
+      copy[n] = 0;
+    }
+  }
+  py.Py_DecRef(bytes);
+  py.Py_DecRef(str);
+  py.PyErr_Clear();
+  return copy ? copy : strdup("");
+}
+
+/* take_exception returns the pending exception, normalised, with its traceback
+ * attached: a new reference. The error indicator is clear afterwards. */
+static PyObject *take_exception(void) {
+  PyObject *type, *value, *tb;
+  py.PyErr_Fetch(&type, &value, &tb);
+  py.PyErr_NormalizeException(&type, &value, &tb);
+  if (value && tb) py.PyException_SetTraceback(value, tb);
+  py.Py_DecRef(type);
+  py.Py_DecRef(tb);
+  py.PyErr_Clear();
+  return value;
+}
+
+/* gw_format_exception takes the pending exception away and returns its
+ * traceback as malloc'ed text. */
+char *gw_format_exception(char **line) {
+  PyObject *value = take_exception();
+  PyObject *format = gw_helper("format_exception");
+  PyObject *text = value && format ? py.PyObject_CallFunctionObjArgs(format, value, NULL) : NULL;
+  py.PyErr_Clear();
+  /* Formatting itself can fail, out of memory for one: then the bare message. */
+  char *s = gw_text(text ? text : value);
+  if (line) *line = gw_text(value);
+  py.Py_DecRef(text);
+  py.Py_DecRef(format);
+  py.Py_DecRef(value);
+  return s;
+}
+
+/* The bridge's functions as Python sees them. */
+
+static PyObject *run_thread(PyObject *self, PyObject *arg) {
+  (void)self;
+  Py_ssize_t i = py.PyLong_AsSsize_t(arg);
+  if (i < 0) return NULL;
+  PyThreadState *ts = py.PyEval_SaveThread();
+  gwgoThread((uint64_t)i, ts);
+  py.PyEval_RestoreThread(ts);
+  py.Py_IncRef(py.None);
+  return py.None;
+}
+
+static PyMethodDef functions[] = {
+    {"run_thread", run_thread, METH_O, NULL},
+    {"read_body", gw_read_body, METH_VARARGS, NULL},
+    {"early_hints", gw_early_hints, METH_O, "Sends a 103 response with these headers."},
+};
+
+static int make_helper(const char *source) {
+  PyObject *module = py.PyImport_AddModule("_gowsgi");
+  if (!module) return -1;
+  helper = py.PyModule_GetDict(module);
+  for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
+    PyObject *f = py.PyCFunction_NewEx(&functions[i], NULL, NULL);
+    if (!f || py.PyDict_SetItemString(helper, functions[i].ml_name, f) != 0) return -1;
+    py.Py_DecRef(f);
+  }
+  PyObject *builtins = py.PyImport_ImportModule("builtins");
+  if (!builtins || py.PyDict_SetItemString(helper, "__builtins__", builtins) != 0) return -1;
+  py.Py_DecRef(builtins);
+  PyObject *code = py.Py_CompileString(source, "<gowsgi>", Py_file_input);
+  PyObject *result = code ? py.PyEval_EvalCode(code, helper, helper) : NULL;
+  py.Py_DecRef(code);
+  py.Py_DecRef(result);
+  return result ? 0 : -1;
+}
+
+/* gw_start initialises CPython as `program` would run it. On success the
+ * calling thread, the process's main one, holds the GIL. */
+int gw_start(const char *program, int utf8, const char *source, char *err, size_t errlen) {
+  int *utf8_mode = dlsym(RTLD_DEFAULT, "Py_UTF8Mode");
+  if (utf8 && utf8_mode) *utf8_mode = 1;
+  wchar_t *name = py.Py_DecodeLocale(program, NULL); /* kept: CPython refers to it */
+  if (!name) {
+    snprintf(err, errlen, "the interpreter's path cannot be decoded");
+    return -1;
+  }
+  gw_fault_before_python();
+  py.Py_SetProgramName(name);
+  py.Py_InitializeEx(0); /* ends the process with a message of its own when it cannot */
+#define X(name)                                                                \
+  {                                                                            \
+    PyObject **p = dlsym(RTLD_DEFAULT, #name);                                 \
+    if (!p || !*p) {                                                           \
+      snprintf(err, errlen, "libpython has no object " #name);                 \
+      return -1;                                                               \
+    }                                                                          \
+    py.name = *p;                                                              \
+  }
+  GW_OBJECTS(X)
+#undef X
+  if (make_helper(source) != 0) {
+    char *text = gw_format_exception(NULL);
+    snprintf(err, errlen, "%s", text);
+    free(text);
+    return -1;
+  }
+  return 0;
+}
+
+int gw_set_argv(char **argv, int n) {
+  PyObject *list = py.PyList_New(0);
+  for (int i = 0; list && i < n; i++) {
+    PyObject *s = py.PyUnicode_DecodeFSDefault(argv[i]);
+    if (!s || py.PyList_Append(list, s) != 0) {
+      py.PyErr_Clear();
+    }
+    py.Py_DecRef(s);
+  }
+  int r = list ? py.PySys_SetObject("argv", list) : -1;
+  py.Py_DecRef(list);
+  return r;
+}
+
+/* gw_insert_path puts dir first on sys.path unless it is there already. */
+int gw_insert_path(const char *dir) {
+  PyObject *sys = py.PyImport_ImportModule("sys");
+  PyObject *path = sys ? py.PyObject_GetAttrString(sys, "path") : NULL;
+  PyObject *s = py.PyUnicode_DecodeFSDefault(dir);
+  PyObject *contains = path ? py.PyObject_GetAttrString(path, "__contains__") : NULL;
+  PyObject *insert = path ? py.PyObject_GetAttrString(path, "insert") : NULL;
+  PyObject *zero = py.PyLong_FromLong(0);
+  int ok = 0;
+  if (s && contains && insert && zero) {
+    PyObject *there = py.PyObject_CallFunctionObjArgs(contains, s, NULL);
+    ok = there && py.PyObject_IsTrue(there) == 1;
+    if (there && !ok) {
+      PyObject *r = py.PyObject_CallFunctionObjArgs(insert, zero, s, NULL);
+      ok = r != NULL;
+      py.Py_DecRef(r);
+    }
+    py.Py_DecRef(there);
+  }
+  py.Py_DecRef(zero);
+  py.Py_DecRef(insert);
+  py.Py_DecRef(contains);
+  py.Py_DecRef(s);
+  py.Py_DecRef(path);
+  py.Py_DecRef(sys);
+  py.PyErr_Clear();
+  return ok ? 0 : -1;
+}
+
+/* explain turns the pending exception of a load into a code (3 or 4), one line
+ * and a traceback, both malloc'ed. */
+static int explain(char **error, char **traceback) {
+  int code = 3;
+  PyObject *value = take_exception();
+  PyObject *describe = gw_helper("describe");
+  PyObject *tuple = describe ? py.PyObject_CallFunctionObjArgs(describe, value, NULL) : NULL;
+  if (tuple && py.PyTuple_Size(tuple) == 3) {
+    code = (int)py.PyLong_AsSsize_t(py.PyTuple_GetItem(tuple, 0));
+    *error = gw_text(py.PyTuple_GetItem(tuple, 1));
+    *traceback = gw_text(py.PyTuple_GetItem(tuple, 2));
+  } else {
+    py.PyErr_Clear();
+    *error = gw_text(value);
+    *traceback = strdup("");
+  }
+  py.Py_DecRef(tuple);
+  py.Py_DecRef(describe);
+  py.Py_DecRef(value);
+  return code;
+}
+
+/* gw_load_application imports the application. It returns 0, or the exit code
+ * that says what was wrong, with *error and *traceback set. */
+int gw_load_application(const char *module, const char *attr, char **error, char **traceback) {
+  PyObject *load = gw_helper("load");
+  PyObject *m = py.PyUnicode_DecodeFSDefault(module);
+  PyObject *a = py.PyUnicode_DecodeFSDefault(attr);
+  PyObject *app = load && m && a ? py.PyObject_CallFunctionObjArgs(load, m, a, NULL) : NULL;
+  int code = app ? 0 : explain(error, traceback);
+  py.Py_DecRef(a);
+  py.Py_DecRef(m);
+  py.Py_DecRef(load);
+  gw_application = app;
+  return code;
+}
+
+/* call_helper calls a helper with at most one integer argument. */
+static int call_helper(const char *name, int with_arg, long arg) {
+  PyObject *f = gw_helper(name);
+  PyObject *a = with_arg ? py.PyLong_FromLong(arg) : NULL;
+  PyObject *r = f ? py.PyObject_CallFunctionObjArgs(f, a, NULL) : NULL;
+  int ok = r != NULL;
+  if (!ok) py.PyErr_Clear();
+  py.Py_DecRef(r);
+  py.Py_DecRef(a);
+  py.Py_DecRef(f);
+  return ok ? 0 : -1;
+}
+
+int gw_enable_faulthandler(int fd) {
+  int r = call_helper("enable_faulthandler", 1, fd);
+  gw_fault_after_python();
+  return r;
+}
+
+int gw_start_threads(int n) { return call_helper("start_threads", 1, n); }
+
+int gw_join_threads(void) { return call_helper("join_threads", 0, 0); }
+
+/* gw_detach_main gives the GIL away; t is the main thread's from here on. */
+void gw_detach_main(gw_thread *t) { t->tstate = py.PyEval_SaveThread(); }
+
+void gw_attach_main(gw_thread *t) { py.PyEval_RestoreThread(t->tstate); }
+
+/* gw_check_signals runs the Python signal handlers that wait for the main
+ * thread. An exception of theirs has nobody to go to and is reported. */
+int gw_check_signals(gw_thread *t) {
+  py.PyEval_RestoreThread(t->tstate);
+  int r = py.PyErr_CheckSignals();
+  if (r != 0) gw_report(t, GW_IN_SIGNAL_HANDLER);
+  t->tstate = py.PyEval_SaveThread();
+  return r;
+}
+
+/* gw_finalize ends CPython: atexit handlers, non-daemon threads, buffers. The
+ * calling thread is the main one and does not hold the GIL. */
+void gw_finalize(gw_thread *t) {
+  py.PyEval_RestoreThread(t->tstate);
+  py.Py_FinalizeEx();
+}

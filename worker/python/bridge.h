@@ -1,0 +1,133 @@
+/* The bridge between the Go worker and CPython. Ownership, threads and the
+ * GIL: README.md beside this file. */
+#ifndef GW_BRIDGE_H
+#define GW_BRIDGE_H
+
+#include "api.h"
+
+/* A part of the read buffer; http1.Span in Go. */
+typedef struct {
+  uint32_t off, len;
+} gw_span;
+
+/* A field line; http1.Field in Go. */
+typedef struct {
+  gw_span name, value;
+} gw_field;
+
+/* Bytes that C lends to Go for the length of one callback. */
+typedef struct {
+  const char *p;
+  size_t len;
+} gw_bytes;
+
+typedef struct {
+  gw_bytes name, value;
+} gw_header;
+
+/* One request, filled by Go, valid for the length of gw_call. */
+typedef struct {
+  const char *buf; /* what the spans are offsets into */
+  const gw_field *fields;
+  uint32_t nfields;
+  gw_span method, target, query;
+  gw_bytes path_info;   /* decoded */
+  gw_bytes script_name; /* NULL: as the base environ has it */
+  gw_bytes remote_addr;
+  gw_bytes remote_port; /* len 0: none (unix socket) */
+  gw_bytes body;        /* complete, unless body_stream */
+  uint8_t body_stream;  /* the body is read by callbacks */
+  gw_bytes server_name; /* len 0: as the base environ has it */
+  gw_bytes server_port;
+  uint8_t minor;        /* HTTP/1.minor */
+  uint8_t https;
+  uint32_t listener;
+} gw_request;
+
+enum { GW_MAX_WANTED = 16, GW_ERR = 256 };
+
+/* What one application thread owns on the C side. Go allocates none of it, so
+ * no Go pointer is ever kept here. */
+typedef struct gw_thread {
+  uint64_t index;         /* the handle callbacks name the thread by */
+  PyThreadState *tstate;  /* saved while the thread does not hold the GIL */
+  gw_request req;
+  gw_field *fields;       /* storage of req.fields */
+  gw_header *headers;     /* scratch of start_response */
+  size_t headers_cap;
+  PyObject *call;         /* the running request's Call, or NULL */
+  PyObject *environ;      /* of the running request, or NULL */
+  PyObject *addr;         /* the last REMOTE_ADDR, kept for the next request */
+  char addr_text[48];
+  size_t addr_len;
+  uint32_t *seen;         /* per hash of a key: the last request that had it */
+  uint32_t serial;        /* of the running request, for seen */
+  int called;             /* start_response was called and accepted */
+  char err[GW_ERR];       /* why a callback refused, NUL-terminated */
+} gw_thread;
+
+/* Results of the callbacks. */
+enum {
+  GW_OK = 0,
+  GW_WAIT = 1,     /* the response is ahead of the client: call gwgoFlush without the GIL */
+  GW_GONE = 2,     /* the client is gone */
+  GW_INVALID = 3,  /* refused, err says why */
+  GW_TWICE = 4,    /* start_response was called before */
+  GW_SENT = 5,     /* the head is on the wire */
+};
+
+/* A write larger than this is done without the GIL. */
+enum { GW_WRITE_INLINE = 65536 };
+
+/* Results of gw_call. */
+enum {
+  GW_CALL_OK = 0,
+  GW_CALL_FAILED = 1, /* the application raised; gwgoError has been called */
+  GW_CALL_GONE = 2,   /* the client went away before the response was complete */
+};
+
+/* load.c, boot.c: all return 0, or -1 with a message in err. */
+int gw_load(const char *library, char *err, size_t errlen);
+int gw_start(const char *program, int utf8, const char *helper, char *err, size_t errlen);
+int gw_set_argv(char **argv, int n);
+int gw_insert_path(const char *dir);
+void gw_finalize(gw_thread *t);
+void gw_detach_main(gw_thread *t);
+void gw_attach_main(gw_thread *t);
+int gw_check_signals(gw_thread *t);
+
+/* Loading the application. The out parameters are malloc'ed; the caller frees. */
+int gw_load_application(const char *module, const char *attr, char **error, char **traceback);
+int gw_set_base_environ(uint32_t listeners, uint32_t i, char **pairs, int npairs,
+                        int multithread, int multiprocess, int error_fd);
+int gw_set_wanted(char **keys, int n);
+int gw_enable_faulthandler(int fd);
+int gw_start_threads(int n);
+int gw_join_threads(void);
+
+gw_thread *gw_thread_new(uint64_t index, uint32_t max_fields);
+int gw_call(gw_thread *t);
+
+/* fault.c, fork.c */
+void gw_fault_before_python(void);
+void gw_fault_after_python(void);
+int gw_fork_guard(const int *fds, int n);
+int gw_in_forked_child(void);
+
+/* Internal to the C side. */
+extern PyObject *gw_application;
+PyObject *gw_helper(const char *name); /* a new reference, or NULL with an exception */
+int gw_request_setup(void);
+int gw_environ_setup(void);
+PyObject *gw_environ(gw_thread *t);
+PyObject *gw_str(const char *p, size_t n);
+void gw_report(gw_thread *t, int phase);
+char *gw_format_exception(char **line);
+char *gw_text(PyObject *s);
+PyObject *gw_early_hints(PyObject *self, PyObject *headers);
+PyObject *gw_read_body(PyObject *self, PyObject *args);
+
+/* Phases gw_report names. */
+enum { GW_IN_APPLICATION = 0, GW_IN_CLOSE = 1, GW_IN_SIGNAL_HANDLER = 2 };
+
+#endif

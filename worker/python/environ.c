@@ -1,0 +1,353 @@
+#include "bridge.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The environ of a request (PEP 3333, environ Variables) is a copy of a base
+ * dict that holds what never changes for a listener, plus what the request says.
+ * Keys are interned strings made once; field names map to theirs by a cache. */
+
+enum { CACHE = 512, NAME_MAX_CACHED = 40, VALUE_MAX_CACHED = 96 };
+
+/* One cached field name. Whoever holds the GIL owns the table. */
+struct entry {
+  PyObject *key;   /* NULL: a name that is never passed on */
+  PyObject *value; /* the last short value seen, or NULL */
+  uint8_t name_len; /* 0: free */
+  uint8_t value_len;
+  char name[NAME_MAX_CACHED];
+  char value_text[VALUE_MAX_CACHED];
+};
+
+static struct entry cache[CACHE];
+
+static PyObject **base_environ;
+static uint32_t base_count;
+
+static struct {
+  PyObject *REQUEST_METHOD, *PATH_INFO, *RAW_URI, *QUERY_STRING, *SCRIPT_NAME;
+  PyObject *SERVER_PROTOCOL, *SERVER_NAME, *SERVER_PORT;
+  PyObject *REMOTE_ADDR, *REMOTE_PORT, *url_scheme, *input;
+  PyObject *CONTENT_TYPE, *CONTENT_LENGTH;
+} key;
+
+static PyObject *https, *http_1_0, *comma;
+static PyObject *bytes_io, *body_stream;
+
+PyObject *gw_str(const char *p, size_t n) {
+  return py.PyUnicode_DecodeLatin1(p, (Py_ssize_t)n, NULL);
+}
+
+/* put stores value under k and releases it; value may be NULL (an error). */
+static int put(PyObject *d, PyObject *k, PyObject *value) {
+  if (!value) return -1;
+  int r = py.PyDict_SetItem(d, k, value);
+  py.Py_DecRef(value);
+  return r;
+}
+
+static int put_bytes(PyObject *d, PyObject *k, gw_bytes b) { return put(d, k, gw_str(b.p, b.len)); }
+
+static int put_span(PyObject *d, PyObject *k, const char *buf, gw_span s) {
+  return put(d, k, gw_str(buf + s.off, s.len));
+}
+
+/* environ_key makes the CGI name of a field name. *drop is set for a name with
+ * an underscore: it could not be told from one with a hyphen, which is how
+ * clients forge headers that a proxy sets (gunicorn: header_map, drop). */
+static PyObject *environ_key(const char *p, size_t n, int *drop) {
+  *drop = memchr(p, '_', n) != NULL;
+  if (*drop) return NULL;
+  char small[256];
+  char *b = n + 6 <= sizeof small ? small : malloc(n + 6);
+  if (!b) return NULL;
+  memcpy(b, "HTTP_", 5);
+  for (size_t i = 0; i < n; i++) {
+    char c = p[i];
+    b[5 + i] = c == '-' ? '_' : c >= 'a' && c <= 'z' ? (char)(c - 32) : c;
+  }
+  b[5 + n] = 0;
+  PyObject *k;
+  if (!strcmp(b + 5, "CONTENT_TYPE") || !strcmp(b + 5, "CONTENT_LENGTH"))
+    k = py.PyUnicode_InternFromString(b + 5);
+  else if (n <= NAME_MAX_CACHED)
+    k = py.PyUnicode_InternFromString(b);
+  else
+    k = gw_str(b, n + 5);
+  if (b != small) free(b);
+  return k;
+}
+
+static uint32_t hash_name(const char *p, uint32_t n) {
+  uint32_t h = n * 0x9e3779b1u;
+  h ^= (uint32_t)(unsigned char)p[0] * 0x85ebca6bu;
+  h ^= (uint32_t)(unsigned char)p[n / 2] * 0xc2b2ae35u;
+  h ^= (uint32_t)(unsigned char)p[n - 1] * 0x27d4eb2fu;
+  h ^= h >> 15;
+  return h % CACHE;
+}
+
+/* put_field joins a repeated field to what is there by a comma, as gunicorn
+ * does (there for cookies too). */
+static int put_field(PyObject *d, PyObject *k, PyObject *value, int repeated) {
+  if (!repeated) return py.PyDict_SetItem(d, k, value);
+  PyObject *old = py.PyDict_GetItemWithError(d, k); /* borrowed */
+  if (!old) return py.PyErr_Occurred() ? -1 : py.PyDict_SetItem(d, k, value);
+  PyObject *with_comma = py.PyUnicode_Concat(old, comma);
+  PyObject *joined = with_comma ? py.PyUnicode_Concat(with_comma, value) : NULL;
+  py.Py_DecRef(with_comma);
+  return put(d, k, joined);
+}
+
+static int put_uncached(PyObject *d, const char *np, uint32_t nn, const char *vp, uint32_t vn) {
+  int drop;
+  PyObject *k = environ_key(np, nn, &drop);
+  if (!k) return drop ? 0 : -1;
+  PyObject *v = gw_str(vp, vn);
+  int r = v ? put_field(d, k, v, 1) : -1;
+  py.Py_DecRef(v);
+  py.Py_DecRef(k);
+  return r;
+}
+
+/* fill gives the entry to another name. */
+static int fill(struct entry *e, const char *p, uint32_t n) {
+  int drop;
+  PyObject *k = environ_key(p, n, &drop);
+  if (!k && !drop) return -1;
+  py.Py_DecRef(e->key);
+  py.Py_DecRef(e->value);
+  e->key = k;
+  e->value = NULL;
+  e->value_len = 0;
+  e->name_len = (uint8_t)n;
+  memcpy(e->name, p, n);
+  return 0;
+}
+
+/* field_value returns a new reference: the cached object when the line is the
+ * one seen last, as it is on a connection's second request. */
+static PyObject *field_value(struct entry *e, const char *p, uint32_t n) {
+  if (e->value && e->value_len == n && !memcmp(e->value_text, p, n)) {
+    py.Py_IncRef(e->value);
+    return e->value;
+  }
+  PyObject *v = gw_str(p, n);
+  if (v && n <= VALUE_MAX_CACHED && n > 1) {
+    py.Py_DecRef(e->value);
+    py.Py_IncRef(v);
+    e->value = v;
+    e->value_len = (uint8_t)n;
+    memcpy(e->value_text, p, n);
+  }
+  return v;
+}
+
+static int put_fields(gw_thread *t, PyObject *d) {
+  const gw_request *r = &t->req;
+  for (uint32_t i = 0; i < r->nfields; i++) {
+    gw_field f = r->fields[i];
+    const char *np = r->buf + f.name.off, *vp = r->buf + f.value.off;
+    if (f.name.len > NAME_MAX_CACHED) {
+      if (put_uncached(d, np, f.name.len, vp, f.value.len) != 0) return -1;
+      continue;
+    }
+    uint32_t h = hash_name(np, f.name.len);
+    struct entry *e = &cache[h];
+    if (e->name_len != f.name.len || memcmp(e->name, np, f.name.len) != 0)
+      if (fill(e, np, f.name.len) != 0) return -1;
+    if (!e->key) continue;
+    PyObject *v = field_value(e, vp, f.value.len);
+    if (!v) return -1;
+    /* All spellings of a name share the interned key, so its address tells
+     * whether the request had it before; a collision costs a look. */
+    uint32_t mark = (uint32_t)((uintptr_t)e->key >> 4) % CACHE;
+    int ret = put_field(d, e->key, v, t->seen[mark] == t->serial);
+    t->seen[mark] = t->serial;
+    py.Py_DecRef(v);
+    if (ret != 0) return -1;
+  }
+  return 0;
+}
+
+static int put_method(PyObject *d, const gw_request *r) {
+  const char *p = r->buf + r->method.off;
+  if (r->method.len == 3 && !memcmp(p, "GET", 3)) return 0; /* the base's */
+  return put_span(d, key.REQUEST_METHOD, r->buf, r->method);
+}
+
+static int put_target(PyObject *d, const gw_request *r) {
+  PyObject *raw = gw_str(r->buf + r->target.off, r->target.len);
+  if (!raw || py.PyDict_SetItem(d, key.RAW_URI, raw) != 0) {
+    py.Py_DecRef(raw);
+    return -1;
+  }
+  int same = r->path_info.len == r->target.len &&
+             !memcmp(r->path_info.p, r->buf + r->target.off, r->target.len);
+  int ret = same ? py.PyDict_SetItem(d, key.PATH_INFO, raw)
+                 : put_bytes(d, key.PATH_INFO, r->path_info);
+  py.Py_DecRef(raw);
+  if (ret != 0) return -1;
+  if (r->query.len && put_span(d, key.QUERY_STRING, r->buf, r->query) != 0) return -1;
+  if (r->script_name.p && put_bytes(d, key.SCRIPT_NAME, r->script_name) != 0) return -1;
+  return 0;
+}
+
+static int put_protocol(PyObject *d, const gw_request *r) {
+  if (r->minor == 1) return 0;
+  if (r->minor == 0) return py.PyDict_SetItem(d, key.SERVER_PROTOCOL, http_1_0);
+  char version[16];
+  int n = snprintf(version, sizeof version, "HTTP/1.%u", r->minor);
+  return put(d, key.SERVER_PROTOCOL, gw_str(version, (size_t)n));
+}
+
+/* put_peer sets REMOTE_ADDR and REMOTE_PORT. Behind a proxy the address is the
+ * same for every request, so the last one's string is kept. */
+static int put_peer(gw_thread *t, PyObject *d) {
+  gw_bytes a = t->req.remote_addr;
+  if (!t->addr || t->addr_len != a.len || memcmp(t->addr_text, a.p, a.len) != 0) {
+    PyObject *s = gw_str(a.p, a.len);
+    if (!s) return -1;
+    py.Py_DecRef(t->addr);
+    t->addr = s;
+    t->addr_len = a.len <= sizeof t->addr_text ? a.len : (size_t)-1;
+    if (a.len <= sizeof t->addr_text) memcpy(t->addr_text, a.p, a.len);
+  }
+  if (py.PyDict_SetItem(d, key.REMOTE_ADDR, t->addr) != 0) return -1;
+  return t->req.remote_port.len ? put_bytes(d, key.REMOTE_PORT, t->req.remote_port) : 0;
+}
+
+static int put_server(PyObject *d, const gw_request *r) {
+  if (r->https && py.PyDict_SetItem(d, key.url_scheme, https) != 0) return -1;
+  if (r->server_name.len && put_bytes(d, key.SERVER_NAME, r->server_name) != 0) return -1;
+  if (r->server_port.len && put_bytes(d, key.SERVER_PORT, r->server_port) != 0) return -1;
+  return 0;
+}
+
+static int put_input(gw_thread *t, PyObject *d) {
+  const gw_request *r = &t->req;
+  if (r->body_stream)
+    return put(d, key.input, py.PyObject_CallFunctionObjArgs(body_stream, t->call, NULL));
+  if (!r->body.len) return put(d, key.input, py.PyObject_CallFunctionObjArgs(bytes_io, NULL));
+  PyObject *b = py.PyBytes_FromStringAndSize(r->body.p, (Py_ssize_t)r->body.len);
+  PyObject *in = b ? py.PyObject_CallFunctionObjArgs(bytes_io, b, NULL) : NULL;
+  py.Py_DecRef(b);
+  return put(d, key.input, in);
+}
+
+/* gw_environ returns the environ of t's request, a new reference, or NULL with
+ * an exception. */
+PyObject *gw_environ(gw_thread *t) {
+  const gw_request *r = &t->req;
+  PyObject *d = py.PyDict_Copy(base_environ[r->listener]);
+  if (!d) return NULL;
+  if (++t->serial == 0) { /* wrapped: forget all */
+    memset(t->seen, 0, sizeof *t->seen * CACHE);
+    t->serial = 1;
+  }
+  if (put_method(d, r) != 0 || put_target(d, r) != 0 || put_protocol(d, r) != 0 ||
+      put_fields(t, d) != 0 || put_peer(t, d) != 0 || put_server(d, r) != 0 ||
+      put_input(t, d) != 0) {
+    py.Py_DecRef(d);
+    return NULL;
+  }
+  return d;
+}
+
+/* gw_environ_setup makes the keys and constants. */
+int gw_environ_setup(void) {
+  const struct {
+    PyObject **p;
+    const char *text;
+  } strings[] = {
+      {&key.REQUEST_METHOD, "REQUEST_METHOD"},
+      {&key.PATH_INFO, "PATH_INFO"},
+      {&key.RAW_URI, "RAW_URI"},
+      {&key.QUERY_STRING, "QUERY_STRING"},
+      {&key.SCRIPT_NAME, "SCRIPT_NAME"},
+      {&key.SERVER_PROTOCOL, "SERVER_PROTOCOL"},
+      {&key.SERVER_NAME, "SERVER_NAME"},
+      {&key.SERVER_PORT, "SERVER_PORT"},
+      {&key.REMOTE_ADDR, "REMOTE_ADDR"},
+      {&key.REMOTE_PORT, "REMOTE_PORT"},
+      {&key.url_scheme, "wsgi.url_scheme"},
+      {&key.input, "wsgi.input"},
+      {&https, "https"},
+      {&http_1_0, "HTTP/1.0"},
+      {&comma, ","},
+  };
+  for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++) {
+    *strings[i].p = py.PyUnicode_InternFromString(strings[i].text);
+    if (!*strings[i].p) return -1;
+  }
+  PyObject *io = py.PyImport_ImportModule("io");
+  bytes_io = io ? py.PyObject_GetAttrString(io, "BytesIO") : NULL;
+  py.Py_DecRef(io);
+  body_stream = gw_helper("body_stream");
+  return bytes_io && body_stream ? 0 : -1;
+}
+
+/* set stores a new reference under a name and releases it. */
+static int set(PyObject *d, const char *name, PyObject *value) {
+  if (!value) return -1;
+  int r = py.PyDict_SetItemString(d, name, value);
+  py.Py_DecRef(value);
+  return r;
+}
+
+static PyObject *error_stream(int fd) {
+  PyObject *make = gw_helper("error_stream");
+  PyObject *n = py.PyLong_FromLong(fd);
+  PyObject *s = make && n ? py.PyObject_CallFunctionObjArgs(make, n, NULL) : NULL;
+  py.Py_DecRef(n);
+  py.Py_DecRef(make);
+  return s;
+}
+
+/* gw_set_base_environ makes the base of listener i of `listeners`; pairs holds
+ * npairs names and texts. */
+int gw_set_base_environ(uint32_t listeners, uint32_t i, char **pairs, int npairs,
+                        int multithread, int multiprocess, int error_fd) {
+  static PyObject *errors; /* one stream for all listeners */
+  if (!base_environ) {
+    base_environ = calloc(listeners, sizeof *base_environ);
+    base_count = listeners;
+    errors = error_stream(error_fd);
+  }
+  PyObject *d = py.PyDict_New();
+  if (!base_environ || !d || !errors || i >= base_count) return -1;
+  PyObject *version = py.PyTuple_New(2);
+  if (!version || py.PyTuple_SetItem(version, 0, py.PyLong_FromLong(1)) != 0 ||
+      py.PyTuple_SetItem(version, 1, py.PyLong_FromLong(0)) != 0)
+    return -1;
+  int r = set(d, "wsgi.version", version);
+  r |= py.PyDict_SetItemString(d, "wsgi.errors", errors);
+  r |= set(d, "wsgi.multithread", py.PyBool_FromLong(multithread));
+  r |= set(d, "wsgi.multiprocess", py.PyBool_FromLong(multiprocess));
+  r |= set(d, "wsgi.run_once", py.PyBool_FromLong(0));
+  r |= set(d, "wsgi.input_terminated", py.PyBool_FromLong(1));
+  r |= set(d, "wsgi.file_wrapper", gw_helper("FileWrapper"));
+  r |= set(d, "wsgi.early_hints", gw_helper("early_hints"));
+  r |= set(d, "wsgi.url_scheme", gw_str("http", 4));
+  r |= set(d, "REQUEST_METHOD", gw_str("GET", 3));
+  r |= set(d, "QUERY_STRING", gw_str("", 0));
+  r |= set(d, "SERVER_PROTOCOL", gw_str("HTTP/1.1", 8));
+  for (int j = 0; j < npairs; j++)
+    r |= set(d, pairs[2 * j], gw_str(pairs[2 * j + 1], strlen(pairs[2 * j + 1])));
+  base_environ[i] = d;
+  return r;
+}
+
+/* gw_thread_new allocates a thread's C side, zeroed; it lives as long as the
+ * process. */
+gw_thread *gw_thread_new(uint64_t index, uint32_t max_fields) {
+  gw_thread *t = calloc(1, sizeof *t);
+  if (!t) return NULL;
+  t->index = index;
+  t->fields = calloc(max_fields ? max_fields : 1, sizeof *t->fields);
+  t->headers_cap = 64;
+  t->headers = calloc(t->headers_cap, sizeof *t->headers);
+  t->seen = calloc(CACHE, sizeof *t->seen);
+  return t->fields && t->headers && t->seen ? t : NULL;
+}

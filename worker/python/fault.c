@@ -1,0 +1,71 @@
+#define _GNU_SOURCE
+#include "bridge.h"
+
+#include <signal.h>
+#include <string.h>
+
+/* A fault in C code (an extension module, CPython) should kill the worker with
+ * that very signal, after Python's fault handler has printed where every thread
+ * was; the master then names the signal. A fault in Go code is Go's: a nil
+ * dereference there is a panic with a Go traceback. Go's handlers, installed
+ * first, would claim both, so:
+ *
+ *   before CPython starts   Go's actions are saved, the defaults set
+ *   faulthandler.enable     prints the stacks, puts the defaults back, raises again
+ *   gw_fault_after_python   ours on top: a fault whose program counter lies in
+ *                           this executable goes to Go, all others on to Python's
+ */
+static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+enum { NFAULTS = sizeof faults / sizeof faults[0] };
+static struct sigaction go_action[NFAULTS], python_action[NFAULTS];
+
+extern const char __executable_start[], etext[];
+
+#if defined(__x86_64__)
+#include <ucontext.h>
+static uintptr_t program_counter(void *ctx) {
+  return (uintptr_t)((ucontext_t *)ctx)->uc_mcontext.gregs[REG_RIP];
+}
+#elif defined(__aarch64__)
+#include <ucontext.h>
+static uintptr_t program_counter(void *ctx) {
+  return (uintptr_t)((ucontext_t *)ctx)->uc_mcontext.pc;
+}
+#else
+static uintptr_t program_counter(void *ctx) {
+  (void)ctx;
+  return 0;
+}
+#endif
+
+static void on_fault(int sig, siginfo_t *info, void *ctx) {
+  uintptr_t pc = program_counter(ctx);
+  for (int i = 0; i < NFAULTS; i++) {
+    if (faults[i] != sig) continue;
+    if (info->si_code > 0 && pc >= (uintptr_t)__executable_start && pc < (uintptr_t)etext &&
+        (go_action[i].sa_flags & SA_SIGINFO)) {
+      go_action[i].sa_sigaction(sig, info, ctx);
+      return;
+    }
+    sigaction(sig, &python_action[i], NULL);
+    /* A real fault happens again when the instruction is retried; one that was
+     * sent with kill(2) has to be raised. */
+    if (info->si_code <= 0) raise(sig);
+  }
+}
+
+void gw_fault_before_python(void) {
+  struct sigaction dfl;
+  memset(&dfl, 0, sizeof dfl);
+  dfl.sa_handler = SIG_DFL;
+  for (int i = 0; i < NFAULTS; i++) sigaction(faults[i], &dfl, &go_action[i]);
+  sigaction(SIGABRT, &dfl, NULL);
+}
+
+void gw_fault_after_python(void) {
+  struct sigaction sa;
+  memset(&sa, 0, sizeof sa);
+  sa.sa_sigaction = on_fault;
+  sa.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+  for (int i = 0; i < NFAULTS; i++) sigaction(faults[i], &sa, &python_action[i]);
+}

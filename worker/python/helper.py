@@ -1,0 +1,165 @@
+"""The part of gowsgi that is simpler in Python than through the C API.
+
+It is compiled into the server and runs as the module _gowsgi of every worker,
+where the bridge has put read_body and run_thread before.
+"""
+
+import ast
+import importlib
+import inspect
+import io
+import os
+import threading
+import traceback
+
+
+class FileWrapper:
+    """wsgi.file_wrapper (PEP 3333, Optional Platform-Specific File Handling)."""
+
+    def __init__(self, filelike, blksize=8192):
+        self.filelike = filelike
+        self.blksize = blksize
+        if hasattr(filelike, "close"):
+            self.close = filelike.close
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        data = self.filelike.read(self.blksize)
+        if data:
+            return data
+        raise StopIteration
+
+
+class _BodyReader(io.RawIOBase):
+    """The content of a request that is read while the application runs."""
+
+    def __init__(self, call):
+        self._call = call
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        data = read_body(self._call, len(buffer))  # noqa: F821 (from the bridge)
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def body_stream(call):
+    return io.BufferedReader(_BodyReader(call), 65536)
+
+
+def error_stream(fd):
+    """wsgi.errors: text straight into the error log, a line at a time."""
+    raw = io.FileIO(fd, "w", closefd=False)
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw), encoding="utf-8", errors="backslashreplace", line_buffering=True
+    )
+
+
+class AppError(Exception):
+    """The module is there, but it holds no application (exit code 4)."""
+
+
+def _import(module):
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        if module.endswith(".py") and os.path.exists(module):
+            raise ImportError(
+                "Failed to find application, did you mean '%s:application'?"
+                % module.rpartition(".")[0]
+            )
+        raise
+
+
+def _literals(call, text):
+    try:
+        args = [ast.literal_eval(a) for a in call.args]
+        kwargs = {k.arg: ast.literal_eval(k.value) for k in call.keywords}
+    except ValueError:
+        kwargs = {None: None}
+    if None in kwargs:  # a value that is no literal, or **mapping
+        raise AppError("Failed to parse arguments as literal values: %r" % text)
+    return args, kwargs
+
+
+def load(module, attr):
+    """Imports MODULE and returns what ATTR, a name or a call of one, stands for."""
+    mod = _import(module)
+    try:
+        expression = ast.parse(attr, mode="eval").body
+    except (SyntaxError, ValueError):
+        raise AppError("Failed to parse %r as an attribute name or function call." % attr)
+    if isinstance(expression, ast.Name):
+        name, call = expression.id, None
+    elif isinstance(expression, ast.Call) and isinstance(expression.func, ast.Name):
+        name, call = expression.func.id, expression
+    else:
+        raise AppError("Failed to parse %r as an attribute name or function call." % attr)
+    try:
+        app = getattr(mod, name)
+    except AttributeError:
+        raise AppError("Failed to find attribute %r in %r." % (name, module))
+    if call is not None:
+        app = _make(app, *_literals(call, attr))
+    if app is None:
+        raise AppError("Failed to find application object: %r" % attr)
+    if not callable(app):
+        raise AppError("Application object must be callable.")
+    if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(
+        getattr(app, "__call__", None)
+    ):
+        raise AppError(
+            "%r in %r is an ASGI application; gowsgi serves WSGI applications." % (name, module)
+        )
+    return app
+
+
+def _make(factory, args, kwargs):
+    try:
+        return factory(*args, **kwargs)
+    except TypeError as e:
+        # Raised by the call itself and not in the factory: its arguments are wrong.
+        if e.__traceback__.tb_next is None:
+            raise AppError("".join(traceback.format_exception_only(TypeError, e)).strip())
+        raise
+
+
+def describe(exception):
+    """Returns the kind of an exception (4: no application, 3: anything else), one line, and the traceback."""
+    line = "".join(traceback.format_exception_only(type(exception), exception)).strip()
+    if isinstance(exception, AppError):
+        return 4, str(exception), ""
+    return 3, line.splitlines()[-1] if line else "", format_exception(exception)
+
+
+def format_exception(exception):
+    return "".join(
+        traceback.format_exception(type(exception), exception, exception.__traceback__)
+    )
+
+
+def enable_faulthandler(fd):
+    import faulthandler
+
+    faulthandler.enable(file=fd, all_threads=True)
+
+
+_threads = []
+
+
+def start_threads(count):
+    """Starts the application threads: ordinary ones, so that everything that
+    looks at threading finds what it expects."""
+    for i in range(count):
+        t = threading.Thread(target=run_thread, args=(i,), name="gowsgi-%d" % i)  # noqa: F821
+        _threads.append(t)
+        t.start()
+
+
+def join_threads():
+    for t in _threads:
+        t.join()

@@ -1,0 +1,225 @@
+package python
+
+/*
+#include <stdlib.h>
+#include "bridge.h"
+*/
+import "C"
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"os"
+	"unsafe"
+)
+
+//go:embed helper.py
+var helperSource string
+
+// Options say how CPython is started.
+type Options struct {
+	// Library is the path of the shared libpython, Executable the interpreter it
+	// stands for: sys.prefix, the virtual environment and site-packages follow
+	// from it as if that program had been started.
+	Library, Executable string
+	// Argv becomes sys.argv.
+	Argv []string
+	// Path is inserted at the front of sys.path, each before the one before it,
+	// as gunicorn does (--chdir, then --pythonpath in order).
+	Path []string
+	// FaultFD is where stacks are written when the process gets a fatal signal
+	// (SIGSEGV, SIGABRT and the like).
+	FaultFD int
+	// ForkClose lists descriptors that are closed in every child the application
+	// forks, so that none of them outlives the server.
+	ForkClose []int
+}
+
+// Error is a failure of the application to load.
+type Error struct {
+	// Code is the exit code it stands for: 3, or 4 when the module holds no
+	// application (gunicorn: Arbiter.WORKER_BOOT_ERROR, APP_LOAD_ERROR).
+	Code int
+	// Message is one line, Traceback Python's text or "".
+	Message, Traceback string
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// Start starts CPython. It must be called on the process's main OS thread, with
+// the goroutine locked to it, once; that thread then holds the GIL until
+// DetachMain. CPython ends the process itself, with a message on standard error
+// and exit code 1, when its standard library cannot be found.
+func Start(o Options) error {
+	var errbuf [512]C.char
+	lib := C.CString(o.Library)
+	defer C.free(unsafe.Pointer(lib))
+	if C.gw_load(lib, &errbuf[0], C.size_t(len(errbuf))) != 0 {
+		return fmt.Errorf("loading %s: %s", o.Library, C.GoString(&errbuf[0]))
+	}
+	utf8, err := coerceLocale(os.Getenv)
+	if err != nil {
+		return err
+	}
+	prog := C.CString(o.Executable)
+	defer C.free(unsafe.Pointer(prog))
+	helper := C.CString(helperSource)
+	defer C.free(unsafe.Pointer(helper))
+	if C.gw_start(prog, cbool(utf8), helper, &errbuf[0], C.size_t(len(errbuf))) != 0 {
+		return fmt.Errorf("starting CPython: %s", C.GoString(&errbuf[0]))
+	}
+	if C.gw_enable_faulthandler(C.int(o.FaultFD)) != 0 {
+		return errors.New("starting CPython: faulthandler cannot be enabled")
+	}
+	if C.gw_request_setup() != 0 {
+		return errors.New("starting CPython: out of memory")
+	}
+	argv := cstrings(o.Argv)
+	defer argv.free()
+	C.gw_set_argv(argv.ptr(), C.int(len(o.Argv)))
+	for _, dir := range o.Path {
+		d := C.CString(dir)
+		r := C.gw_insert_path(d)
+		C.free(unsafe.Pointer(d))
+		if r != 0 {
+			return fmt.Errorf("putting %q on sys.path: refused by Python", dir)
+		}
+	}
+	return guardFork(o.ForkClose)
+}
+
+func guardFork(fds []int) error {
+	list := make([]C.int, len(fds)+1)
+	for i, fd := range fds {
+		list[i] = C.int(fd)
+	}
+	if C.gw_fork_guard(&list[0], C.int(len(fds))) != 0 {
+		return errors.New("guarding against fork: out of memory")
+	}
+	return nil
+}
+
+// coerceLocale does what the python command does before it starts and an
+// embedder has to do itself (PEP 538, PEP 540): without a locale, text is UTF-8
+// and not ASCII. It reports whether Python's UTF-8 mode is to be on.
+func coerceLocale(getenv func(string) string) (utf8 bool, err error) {
+	switch getenv("PYTHONUTF8") {
+	case "1":
+		return true, nil
+	case "0":
+		return false, nil
+	}
+	isC := func(s string) bool { return s == "" || s == "C" || s == "POSIX" }
+	if all := getenv("LC_ALL"); all != "" {
+		return isC(all), nil
+	}
+	ctype := getenv("LC_CTYPE")
+	if ctype == "" {
+		ctype = getenv("LANG")
+	}
+	if !isC(ctype) {
+		return false, nil
+	}
+	if getenv("PYTHONCOERCECLOCALE") != "0" {
+		err = os.Setenv("LC_CTYPE", "C.UTF-8")
+	}
+	return true, err
+}
+
+// Load imports the application: attr is a name in the module or a call of one
+// with literal arguments. The error is an *Error.
+func Load(module, attr string) error {
+	m, a := C.CString(module), C.CString(attr)
+	defer C.free(unsafe.Pointer(m))
+	defer C.free(unsafe.Pointer(a))
+	var line, traceback *C.char
+	code := C.gw_load_application(m, a, &line, &traceback)
+	if code == 0 {
+		return nil
+	}
+	defer C.free(unsafe.Pointer(line))
+	defer C.free(unsafe.Pointer(traceback))
+	return &Error{Code: int(code), Message: C.GoString(line), Traceback: C.GoString(traceback)}
+}
+
+// Base is what the environ of every request on one listener has in common.
+type Base struct {
+	// Vars are CGI variables, SERVER_NAME and the like.
+	Vars map[string]string
+	// Multithread and Multiprocess are wsgi.multithread and wsgi.multiprocess.
+	Multithread, Multiprocess bool
+	// ErrorFD is where wsgi.errors writes.
+	ErrorFD int
+}
+
+// SetBases gives the environs of all listeners.
+func SetBases(bases []Base) error {
+	for i, b := range bases {
+		var pairs []string
+		for k, v := range b.Vars {
+			pairs = append(pairs, k, v)
+		}
+		p := cstrings(pairs)
+		r := C.gw_set_base_environ(C.uint32_t(len(bases)), C.uint32_t(i), p.ptr(), C.int(len(pairs)/2),
+			cbool(b.Multithread), cbool(b.Multiprocess), C.int(b.ErrorFD))
+		p.free()
+		if r != 0 {
+			return errors.New("making the base environ: out of memory")
+		}
+	}
+	return nil
+}
+
+// MaxWanted is how many environ keys SetWanted takes.
+const MaxWanted = C.GW_MAX_WANTED
+
+// SetWanted names environ keys whose values Handler.Environ gets after each call.
+func SetWanted(keys []string) error {
+	if len(keys) > MaxWanted {
+		return fmt.Errorf("at most %d environ keys can be logged", MaxWanted)
+	}
+	c := cstrings(keys)
+	defer c.free()
+	if C.gw_set_wanted(c.ptr(), C.int(len(keys))) != 0 {
+		return errors.New("interning environ keys: out of memory")
+	}
+	return nil
+}
+
+// RunThreads starts n threading.Thread objects. Each calls the Run of the
+// handler registered under its number, without the GIL, and ends when that
+// returns. It returns when all have been started. The caller holds the GIL.
+func RunThreads(n int) error {
+	if C.gw_start_threads(C.int(n)) != 0 {
+		return errors.New("starting the application's threads: refused by Python")
+	}
+	return nil
+}
+
+// cstringList is an array of C strings for the length of one call.
+type cstringList struct{ p []*C.char }
+
+func cstrings(list []string) cstringList {
+	c := cstringList{p: make([]*C.char, len(list)+1)}
+	for i, s := range list {
+		c.p[i] = C.CString(s)
+	}
+	return c
+}
+
+// ptr returns the array. C does not keep it.
+func (c cstringList) ptr() **C.char { return &c.p[0] }
+
+func (c cstringList) free() {
+	for _, s := range c.p {
+		C.free(unsafe.Pointer(s))
+	}
+}
+
+func cbool(b bool) C.int {
+	if b {
+		return 1
+	}
+	return 0
+}

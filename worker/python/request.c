@@ -1,0 +1,500 @@
+#include "bridge.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "_cgo_export.h"
+
+/* One request: the environ, the application, start_response, the iterable. */
+
+/* Call is the start_response callable of one request. It outlives the request if
+ * the application keeps it; then `thread` is NULL and every use is refused. Its
+ * fields follow whatever this CPython's object header is. */
+struct call {
+  gw_thread *thread;
+};
+
+static PyObject *call_type;
+static PyObject *list_type, *tuple_type;
+static size_t call_offset;
+static PyObject *str_close;
+
+/* Keys of the environ that the access log wants. */
+static PyObject *wanted[GW_MAX_WANTED];
+static int nwanted;
+
+/* The request this OS thread runs, for callables shared by all requests. */
+static __thread gw_thread *current;
+
+static struct call *call_of(PyObject *o) { return (struct call *)((char *)o + call_offset); }
+
+/* A forked child that comes back to the server has no Go to run in. */
+static void leave_forked_child(void) {
+  static const char text[] =
+      "gowsgi: a child that the application forked returned into the server; it ends here\n";
+  if (write(2, text, sizeof text - 1) < 0) _exit(70);
+  _exit(70);
+}
+
+/* thread_of returns the thread whose request o belongs to, or NULL with an
+ * exception when the request is over. */
+static gw_thread *thread_of(PyObject *o) {
+  if (gw_in_forked_child()) {
+    py.PyErr_SetString(py.PyExc_RuntimeError, "this request belongs to the parent process");
+    return NULL;
+  }
+  gw_thread *t = call_of(o)->thread;
+  if (!t) py.PyErr_SetString(py.PyExc_RuntimeError, "the request is over");
+  return t;
+}
+
+/* latin1 borrows the bytes of a native string (PEP 3333, Unicode Issues: a str
+ * that holds only latin-1). A string that is not plain ASCII is encoded into
+ * *temp, which the caller releases. */
+static int latin1(PyObject *s, const char *what, gw_bytes *out, PyObject **temp) {
+  Py_ssize_t n;
+  *temp = NULL;
+  const char *p = py.PyUnicode_AsUTF8AndSize(s, &n);
+  if (!p) {
+    if (py.PyErr_ExceptionMatches(py.PyExc_TypeError)) {
+      PyObject *type = py.PyObject_Type(s);
+      py.PyErr_Format(py.PyExc_TypeError, "%s must be a str, not %R", what, type);
+      py.Py_DecRef(type);
+    }
+    return -1;
+  }
+  if (py.PyUnicode_GetLength(s) != n) {
+    char *q;
+    *temp = py.PyUnicode_AsLatin1String(s);
+    if (!*temp || py.PyBytes_AsStringAndSize(*temp, &q, &n) != 0) return -1;
+    p = q;
+  }
+  out->p = p;
+  out->len = (size_t)n;
+  return 0;
+}
+
+/* pair returns a tuple of two for a header item: a new reference. */
+static PyObject *pair(PyObject *item) {
+  PyObject *tuple = py.PySequence_Tuple(item);
+  if (tuple && py.PyTuple_Size(tuple) == 2) return tuple;
+  py.Py_DecRef(tuple);
+  py.PyErr_Clear();
+  py.PyErr_SetString(py.PyExc_TypeError, "response headers must be (name, value) tuples");
+  return NULL;
+}
+
+/* keep holds temporary objects to the end of a start_response call. */
+static int keep(PyObject **keeper, PyObject *o) {
+  if (!o) return 0;
+  if (!*keeper) *keeper = py.PyList_New(0);
+  int r = *keeper ? py.PyList_Append(*keeper, o) : -1;
+  py.Py_DecRef(o);
+  return r;
+}
+
+/* collect_headers points t->headers at the list's names and values. Everything
+ * it points at is owned by the list or by *keeper. */
+static Py_ssize_t collect_headers(gw_thread *t, PyObject *list, PyObject **keeper) {
+  Py_ssize_t n = py.PyList_Size(list);
+  if ((size_t)n > t->headers_cap) {
+    gw_header *grown = realloc(t->headers, sizeof *grown * (size_t)n);
+    if (!grown) return -1;
+    t->headers = grown;
+    t->headers_cap = (size_t)n;
+  }
+  for (Py_ssize_t i = 0; i < n; i++) {
+    PyObject *item = py.PyList_GetItem(list, i); /* borrowed */
+    PyObject *tuple = item ? pair(item) : NULL;
+    if (!tuple) return -1;
+    PyObject *name = py.PyTuple_GetItem(tuple, 0), *value = py.PyTuple_GetItem(tuple, 1);
+    PyObject *temp = NULL;
+    int r = keep(keeper, tuple);
+    if (r == 0) r = latin1(name, "a response header's name", &t->headers[i].name, &temp);
+    if (keep(keeper, temp) != 0) r = -1;
+    if (r == 0) r = latin1(value, "a response header's value", &t->headers[i].value, &temp);
+    else temp = NULL;
+    if (keep(keeper, temp) != 0) r = -1;
+    if (r != 0) return -1;
+  }
+  return n;
+}
+
+/* restore raises exc_info again: the response has begun (PEP 3333, The
+ * start_response Callable). */
+static void restore(PyObject *exc_info) {
+  PyObject *e[3] = {NULL, NULL, NULL};
+  PyObject *tuple = py.PySequence_Tuple(exc_info);
+  if (!tuple || py.PyTuple_Size(tuple) != 3) {
+    py.Py_DecRef(tuple);
+    py.PyErr_Clear();
+    py.PyErr_SetString(py.PyExc_TypeError, "exc_info must be a tuple of three");
+    return;
+  }
+  for (int i = 0; i < 3; i++) {
+    e[i] = py.PyTuple_GetItem(tuple, i);
+    if (e[i] == py.None) e[i] = NULL;
+    py.Py_IncRef(e[i]);
+  }
+  py.Py_DecRef(tuple);
+  py.PyErr_Restore(e[0], e[1], e[2]);
+}
+
+static int refuse(gw_thread *t, int code, PyObject *exc_info) {
+  switch (code) {
+  case GW_OK:
+    return 0;
+  case GW_TWICE:
+    py.PyErr_SetString(py.PyExc_AssertionError,
+                       "start_response was called twice without exc_info");
+    break;
+  case GW_SENT:
+    restore(exc_info);
+    break;
+  default:
+    py.PyErr_SetString(py.PyExc_ValueError, t->err);
+  }
+  return -1;
+}
+
+static PyObject *write_callable(PyObject *self, PyObject *data);
+static PyMethodDef write_def = {"write", write_callable, METH_O,
+                                "Sends bytes to the client (PEP 3333, The write() Callable)."};
+
+static PyObject *start(gw_thread *t, PyObject *self, PyObject *status, PyObject *headers,
+                       PyObject *exc_info) {
+  PyObject *keeper = NULL, *temp = NULL, *list = NULL, *type = NULL, *ret = NULL;
+  gw_bytes line;
+  if (latin1(status, "the status", &line, &temp) != 0) goto out;
+  type = py.PyObject_Type(headers);
+  if (type == list_type) {
+    py.Py_IncRef(headers);
+    list = headers;
+  } else {
+    list = py.PySequence_List(headers); /* gunicorn takes any iterable */
+  }
+  if (!list) goto out;
+  Py_ssize_t n = collect_headers(t, list, &keeper);
+  if (n < 0) goto out;
+  int code = gwgoStartResponse(t->index, line, t->headers, (size_t)n, exc_info != NULL, t->err);
+  if (refuse(t, code, exc_info) != 0) goto out;
+  t->called = 1;
+  ret = py.PyCFunction_NewEx(&write_def, self, NULL);
+out:
+  py.Py_DecRef(type);
+  py.Py_DecRef(list);
+  py.Py_DecRef(keeper);
+  py.Py_DecRef(temp);
+  return ret;
+}
+
+/* argument returns the i-th positional argument or the keyword of that name,
+ * borrowed; NULL if it is missing or None. */
+static PyObject *argument(PyObject *args, PyObject *kwargs, Py_ssize_t i, const char *name) {
+  PyObject *o = NULL;
+  if (i < py.PyTuple_Size(args)) o = py.PyTuple_GetItem(args, i);
+  else if (kwargs) o = py.PyDict_GetItemString(kwargs, name);
+  return o == py.None ? NULL : o;
+}
+
+/* start_response(status, response_headers, exc_info=None) */
+static PyObject *start_response(PyObject *self, PyObject *args, PyObject *kwargs) {
+  gw_thread *t = thread_of(self);
+  if (!t) return NULL;
+  Py_ssize_t n = py.PyTuple_Size(args) + (kwargs ? py.PyDict_Size(kwargs) : 0);
+  PyObject *status = argument(args, kwargs, 0, "status");
+  PyObject *headers = argument(args, kwargs, 1, "response_headers");
+  PyObject *exc_info = argument(args, kwargs, 2, "exc_info");
+  if (!headers && kwargs) headers = argument(args, kwargs, 1, "headers");
+  if (!status || !headers || n > 3) {
+    py.PyErr_SetString(py.PyExc_TypeError,
+                       "start_response takes (status, response_headers, exc_info=None)");
+    return NULL;
+  }
+  return start(t, self, status, headers, exc_info);
+}
+
+/* send gives one part of the body to Go. Small ones are written with the GIL
+ * held, for giving it away costs more; Go never blocks then. */
+static int send_bytes(gw_thread *t, const char *p, size_t n, int last) {
+  int code;
+  gw_bytes b = {p, n};
+  if (n <= GW_WRITE_INLINE) {
+    code = gwgoWrite(t->index, b, last, 0, t->err);
+    if (code != GW_WAIT) return code;
+    t->tstate = py.PyEval_SaveThread();
+    code = gwgoFlush(t->index);
+  } else {
+    t->tstate = py.PyEval_SaveThread();
+    code = gwgoWrite(t->index, b, last, 1, t->err);
+  }
+  py.PyEval_RestoreThread(t->tstate);
+  return code;
+}
+
+/* bytes_of borrows the content of a bytes object. */
+static int bytes_of(PyObject *o, gw_bytes *b) {
+  char *p;
+  Py_ssize_t n;
+  PyObject *type = py.PyObject_Type(o);
+  py.Py_DecRef(type); /* o keeps it alive */
+  if (py.PyBytes_AsStringAndSize(o, &p, &n) != 0) {
+    py.PyErr_Format(py.PyExc_TypeError, "the application must send bytes, not %R", type);
+    return -1;
+  }
+  b->p = p;
+  b->len = (size_t)n;
+  return 0;
+}
+
+/* raise_code turns a refusal of gwgoWrite into an exception. */
+static void raise_code(gw_thread *t, int code) {
+  if (code == GW_GONE)
+    py.PyErr_SetString(py.PyExc_ConnectionResetError, "the client closed the connection");
+  else
+    py.PyErr_SetString(py.PyExc_AssertionError, t->err);
+}
+
+static PyObject *write_callable(PyObject *self, PyObject *data) {
+  gw_bytes b;
+  gw_thread *t = thread_of(self);
+  if (!t || bytes_of(data, &b) != 0) return NULL;
+  int code = send_bytes(t, b.p, b.len, 0);
+  if (code != GW_OK) {
+    raise_code(t, code);
+    return NULL;
+  }
+  py.Py_IncRef(py.None);
+  return py.None;
+}
+
+/* read_body(call, n) returns at most n bytes of the content, b"" at its end. */
+PyObject *gw_read_body(PyObject *self, PyObject *args) {
+  (void)self;
+  if (py.PyTuple_Size(args) != 2) {
+    py.PyErr_SetString(py.PyExc_TypeError, "read_body takes (call, n)");
+    return NULL;
+  }
+  gw_thread *t = thread_of(py.PyTuple_GetItem(args, 0));
+  Py_ssize_t n = t ? py.PyLong_AsSsize_t(py.PyTuple_GetItem(args, 1)) : -1;
+  if (n < 0) return NULL;
+  PyObject *bytes = py.PyBytes_FromStringAndSize(NULL, n);
+  char *p;
+  Py_ssize_t size;
+  if (!bytes || py.PyBytes_AsStringAndSize(bytes, &p, &size) != 0) {
+    py.Py_DecRef(bytes);
+    return NULL;
+  }
+  PyThreadState *ts = py.PyEval_SaveThread();
+  long got = gwgoReadBody(t->index, p, (size_t)n, t->err);
+  py.PyEval_RestoreThread(ts);
+  if (got < 0) {
+    py.Py_DecRef(bytes);
+    py.PyErr_SetString(py.PyExc_ConnectionResetError, t->err);
+    return NULL;
+  }
+  /* On failure bytes is NULL and the exception set. */
+  if (got < n) py._PyBytes_Resize(&bytes, got);
+  return bytes;
+}
+
+/* early_hints(headers) sends a 103 response (RFC 8297), as gunicorn's does. */
+PyObject *gw_early_hints(PyObject *self, PyObject *headers) {
+  (void)self;
+  gw_thread *t = current;
+  if (!t || gw_in_forked_child()) {
+    py.PyErr_SetString(py.PyExc_RuntimeError, "early_hints outside of a request");
+    return NULL;
+  }
+  PyObject *keeper = NULL, *list = py.PySequence_List(headers);
+  Py_ssize_t n = list ? collect_headers(t, list, &keeper) : -1;
+  int ok = n >= 0;
+  if (ok && gwgoEarlyHints(t->index, t->headers, (size_t)n, t->err) == GW_INVALID) {
+    py.PyErr_SetString(py.PyExc_ValueError, t->err);
+    ok = 0;
+  }
+  py.Py_DecRef(keeper);
+  py.Py_DecRef(list);
+  if (!ok) return NULL;
+  py.Py_IncRef(py.None);
+  return py.None;
+}
+
+/* gw_report takes the pending exception away and logs it. */
+void gw_report(gw_thread *t, int phase) {
+  char *text = gw_format_exception(NULL);
+  if (gw_in_forked_child()) leave_forked_child();
+  gwgoError(t->index, phase, (gw_bytes){text, strlen(text)});
+  free(text);
+}
+
+/* one_part returns the only item of a list or tuple of length one, borrowed:
+ * then the whole body is known before anything is sent. */
+static PyObject *one_part(PyObject *iterable, PyObject *type) {
+  if (type == list_type && py.PyList_Size(iterable) == 1) return py.PyList_GetItem(iterable, 0);
+  if (type == tuple_type && py.PyTuple_Size(iterable) == 1)
+    return py.PyTuple_GetItem(iterable, 0);
+  return NULL;
+}
+
+/* send_part sends one item of the iterable. An empty one sends nothing. */
+static int send_part(gw_thread *t, PyObject *item, int last) {
+  gw_bytes b;
+  if (bytes_of(item, &b) != 0) return GW_CALL_FAILED;
+  if (!b.len && !last) return GW_CALL_OK;
+  int code = send_bytes(t, b.p, b.len, last);
+  if (code == GW_GONE) return GW_CALL_GONE;
+  if (code == GW_OK) return GW_CALL_OK;
+  raise_code(t, code);
+  return GW_CALL_FAILED;
+}
+
+static int send_all(gw_thread *t, PyObject *iterable, PyObject *type) {
+  PyObject *only = one_part(iterable, type);
+  if (only) return send_part(t, only, 1);
+  PyObject *it = py.PyObject_GetIter(iterable);
+  if (!it) return GW_CALL_FAILED;
+  int r = GW_CALL_OK;
+  PyObject *item;
+  while (r == GW_CALL_OK && (item = py.PyIter_Next(it))) {
+    r = gw_in_forked_child() ? GW_CALL_FAILED : send_part(t, item, 0);
+    py.Py_DecRef(item);
+  }
+  py.Py_DecRef(it);
+  if (r == GW_CALL_OK && py.PyErr_Occurred()) return GW_CALL_FAILED;
+  if (r != GW_CALL_OK || gw_in_forked_child()) return r;
+  int code = send_bytes(t, NULL, 0, 1);
+  if (code == GW_OK) return GW_CALL_OK;
+  if (code == GW_GONE) return GW_CALL_GONE;
+  raise_code(t, code);
+  return GW_CALL_FAILED;
+}
+
+/* close_iterable calls the iterable's close method, if it has one, whatever
+ * happened before (PEP 3333, Specification Details). */
+static int close_iterable(gw_thread *t, PyObject *iterable) {
+  PyObject *close = py.PyObject_GetAttr(iterable, str_close);
+  if (!close) {
+    if (py.PyErr_ExceptionMatches(py.PyExc_AttributeError)) {
+      py.PyErr_Clear();
+      return GW_CALL_OK;
+    }
+    gw_report(t, GW_IN_CLOSE);
+    return GW_CALL_FAILED;
+  }
+  PyObject *r = py.PyObject_CallFunctionObjArgs(close, NULL);
+  py.Py_DecRef(close);
+  if (!r) {
+    gw_report(t, GW_IN_CLOSE);
+    return GW_CALL_FAILED;
+  }
+  py.Py_DecRef(r);
+  return GW_CALL_OK;
+}
+
+static void give_wanted(gw_thread *t) {
+  for (int i = 0; i < nwanted; i++) {
+    PyObject *v = py.PyDict_GetItemWithError(t->environ, wanted[i]); /* borrowed */
+    if (!v) continue;
+    char *text = gw_text(v);
+    gwgoEnviron(t->index, i, (gw_bytes){text, strlen(text)});
+    free(text);
+  }
+  py.PyErr_Clear();
+}
+
+static int run(gw_thread *t) {
+  PyObject *iterable =
+      py.PyObject_CallFunctionObjArgs(gw_application, t->environ, t->call, NULL);
+  if (gw_in_forked_child()) leave_forked_child();
+  if (!iterable) {
+    gw_report(t, GW_IN_APPLICATION);
+    return GW_CALL_FAILED;
+  }
+  PyObject *type = py.PyObject_Type(iterable);
+  int r = send_all(t, iterable, type);
+  if (gw_in_forked_child()) leave_forked_child();
+  if (r == GW_CALL_FAILED) gw_report(t, GW_IN_APPLICATION);
+  if (type != list_type && type != tuple_type) {
+    int c = close_iterable(t, iterable);
+    if (r == GW_CALL_OK) r = c;
+  }
+  if (gw_in_forked_child()) leave_forked_child();
+  py.Py_DecRef(type);
+  py.Py_DecRef(iterable);
+  return r;
+}
+
+/* gw_call runs t's request through the application. It takes the GIL and gives
+ * it away again; everything it made is released, except what the application
+ * keeps. */
+int gw_call(gw_thread *t) {
+  int r = GW_CALL_FAILED;
+  py.PyEval_RestoreThread(t->tstate);
+  current = t;
+  t->called = 0;
+  t->call = py.PyType_GenericAlloc(call_type, 0);
+  if (t->call) {
+    call_of(t->call)->thread = t;
+    t->environ = gw_environ(t);
+  }
+  if (t->environ) {
+    r = run(t);
+    if (nwanted) give_wanted(t);
+  } else {
+    gw_report(t, GW_IN_APPLICATION);
+  }
+  if (t->call) call_of(t->call)->thread = NULL;
+  py.Py_DecRef(t->environ);
+  py.Py_DecRef(t->call);
+  t->environ = t->call = NULL;
+  current = NULL;
+  t->tstate = py.PyEval_SaveThread();
+  return r;
+}
+
+static PyObject *builtin(const char *name) {
+  PyObject *builtins = py.PyImport_ImportModule("builtins");
+  PyObject *o = builtins ? py.PyObject_GetAttrString(builtins, name) : NULL;
+  py.Py_DecRef(builtins);
+  return o;
+}
+
+static int make_call_type(void) {
+  PyObject *object = builtin("object");
+  PyObject *size = object ? py.PyObject_GetAttrString(object, "__basicsize__") : NULL;
+  Py_ssize_t base = size ? py.PyLong_AsSsize_t(size) : -1;
+  py.Py_DecRef(size);
+  py.Py_DecRef(object);
+  if (base < 0) return -1;
+  call_offset = (size_t)base;
+  PyType_Slot slots[] = {
+      {Py_tp_call, (void *)start_response},
+      {Py_tp_doc, "start_response of one request (PEP 3333)."},
+      {0, NULL},
+  };
+  PyType_Spec spec = {"_gowsgi.start_response", (int)(base + (Py_ssize_t)sizeof(struct call)), 0,
+                      Py_TPFLAGS_DEFAULT, slots};
+  call_type = py.PyType_FromSpec(&spec);
+  return call_type ? 0 : -1;
+}
+
+/* gw_request_setup makes what requests need. */
+int gw_request_setup(void) {
+  list_type = builtin("list");
+  tuple_type = builtin("tuple");
+  str_close = py.PyUnicode_InternFromString("close");
+  if (!list_type || !tuple_type || !str_close) return -1;
+  return make_call_type() == 0 && gw_environ_setup() == 0 ? 0 : -1;
+}
+
+/* gw_set_wanted names the environ keys that gwgoEnviron gets after each call. */
+int gw_set_wanted(char **keys, int n) {
+  for (int i = 0; i < n && i < GW_MAX_WANTED; i++) {
+    wanted[i] = py.PyUnicode_InternFromString(keys[i]);
+    if (!wanted[i]) return -1;
+    nwanted = i + 1;
+  }
+  return 0;
+}

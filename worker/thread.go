@@ -1,0 +1,251 @@
+package worker
+
+import (
+	"bytes"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"gowsgi/protocol/http1"
+	"gowsgi/protocol/ipc"
+	"gowsgi/protocol/wsgi"
+	"gowsgi/worker/python"
+)
+
+// thread is one application thread as the engine sees it, and the server's side
+// of the calls it makes. It implements python.Handler.
+type thread struct {
+	e      *engine
+	py     *python.Thread
+	main   bool // it runs on the process's main OS thread
+	record *ipc.Thread
+	wake   chan struct{}
+	events [eventBatch]unix.EpollEvent
+	peer   unix.RawSockaddrAny
+	turns  uint
+
+	// head is the request parsed last, and whose it is.
+	head         *http1.Request
+	parsedConn   *conn
+	parsedGen    int32
+	parsedSerial uint32
+
+	req  python.Request
+	lent []byte // memory lent to C: peer address and port
+	path []byte // the same for the decoded path
+
+	// The running call.
+	c        *conn
+	resp     wsgi.Response
+	hints    wsgi.Response
+	framing  wsgi.Framing
+	headSent bool
+	complete bool  // all of the response has been produced
+	sent     int64 // content bytes
+	cut      bool  // the application sent more than its Content-Length
+	start    int64
+	out      []byte // scratch for heads and small responses
+	environ  [python.MaxWanted][]byte
+
+	common      []byte // "Server" and "Date" lines
+	commonUntil int64  // ipc.Clock time
+	line        []byte // scratch of the access log
+}
+
+// smallBody is how much content is copied behind the head to go out in one
+// write; more is written beside it.
+const smallBody = 16 << 10
+
+func newThread(e *engine, record *ipc.Thread) *thread {
+	t := &thread{e: e, record: record, wake: make(chan struct{}, 1)}
+	t.py = python.NewThread(t, e.lim.Fields)
+	t.head = &t.py.Head
+	t.lent = python.Alloc(64)
+	t.path = python.Alloc(max(e.lim.RequestLine, minBuffer))
+	return t
+}
+
+// Run implements python.Handler.
+func (t *thread) Run() { t.e.run(t) }
+
+// parsedFor notes that head is c's current request.
+func (t *thread) parsedFor(c *conn) {
+	t.parsedConn, t.parsedGen, t.parsedSerial = c, c.gen, c.serial
+}
+
+func (t *thread) hasParsed(c *conn) bool {
+	return t.parsedConn == c && t.parsedGen == c.gen && t.parsedSerial == c.serial
+}
+
+// serve runs the parsed request of c, which the thread owns meanwhile, through
+// the application and writes the response.
+func (t *thread) serve(c *conn) {
+	e := t.e
+	t.begin(c)
+	if status, reason := t.fill(); status != 0 {
+		t.fail(status, reason)
+	} else {
+		t.record.Begin(t.start, t.head.Method.Of(c.buf), t.head.Target.Of(c.buf))
+		e.watcher.running()
+		result := t.py.Call(&t.req)
+		t.record.End()
+		t.conclude(result)
+	}
+	e.slot.Requests.Add(1)
+	e.slot.BytesOut.Add(uint64(t.sent))
+	if e.access != nil {
+		t.logAccess()
+	}
+	t.c = nil
+}
+
+// begin resets what one response leaves behind.
+func (t *thread) begin(c *conn) {
+	t.c = c
+	t.start = t.e.clock.Now()
+	t.headSent, t.complete, t.cut, t.sent = false, false, false, 0
+	t.resp.Reset(t.head.Minor, t.isHead())
+	for i := range t.environ {
+		t.environ[i] = t.environ[i][:0]
+	}
+	if t.start >= t.commonUntil {
+		t.renewCommon()
+	}
+	if t.e.debug {
+		t.e.log.Debug().Msgf("%s %s", t.head.Method.Of(c.buf), t.head.Path.Of(c.buf))
+	}
+}
+
+func (t *thread) isHead() bool { return string(t.head.Method.Of(t.c.buf)) == "HEAD" }
+
+// renewCommon makes the lines that change once a second.
+func (t *thread) renewCommon() {
+	now := time.Now()
+	t.common = append(t.common[:0], "Server: gowsgi\r\nDate: "...)
+	t.common = now.UTC().AppendFormat(t.common, "Mon, 02 Jan 2006 15:04:05 GMT")
+	t.common = append(t.common, "\r\n"...)
+	t.commonUntil = t.start + int64(time.Second) - int64(now.Nanosecond())
+}
+
+// fill makes the request for the bridge. A request the environ cannot be made of
+// gets a status and a reason.
+func (t *thread) fill() (status int, reason string) {
+	c, h, q := t.c, t.head, &t.req
+	body, _ := c.content()
+	*q = python.Request{Buf: c.buf, Body: body, Stream: c.stream, Listener: c.listener}
+	addr := t.lent[:copy(t.lent, c.remoteAddr())]
+	q.RemoteAddr = addr
+	q.RemotePort = c.portText(t.lent[len(addr):len(addr)])
+	if c.stream {
+		q.Body = nil
+	}
+	path := h.Path.Of(c.buf)
+	if t.e.script != "" {
+		rest, ok := wsgi.SplitScript(path, t.e.script)
+		if !ok {
+			return 500, "the path is outside of SCRIPT_NAME"
+		}
+		path = rest
+	}
+	q.PathInfo = t.decode(path)
+	if c.trusted {
+		if !t.scheme() {
+			return errScheme.Status, errScheme.Reason
+		}
+	}
+	if t.e.unixListener[c.listener] {
+		q.ServerName, q.ServerPort = wsgi.HostPort(h.Host.Of(c.buf), q.HTTPS)
+	}
+	return 0, ""
+}
+
+// decode returns the percent-decoded path, in memory that may be lent to C.
+func (t *thread) decode(path []byte) []byte {
+	if !http1.NeedsUnescape(path) {
+		return path
+	}
+	if len(path) > len(t.path) {
+		t.path = python.Alloc(2 * len(path))
+	}
+	return http1.AppendUnescaped(t.path[:0], path)
+}
+
+// scheme reads what a trusted peer says of the client's scheme. It reports false
+// if two fields disagree.
+func (t *thread) scheme() bool {
+	found := false
+	for _, f := range t.head.Fields {
+		secure, known := wsgi.Secure(f.Name.Of(t.c.buf), f.Value.Of(t.c.buf))
+		if !known {
+			continue
+		}
+		if found && secure != t.req.HTTPS {
+			return false
+		}
+		found, t.req.HTTPS = true, secure
+	}
+	return true
+}
+
+// conclude looks at how the call ended and makes the response whole, or cuts it.
+func (t *thread) conclude(result python.Result) {
+	c := t.c
+	switch {
+	case result == python.ClientGone || c.gone:
+		c.gone = true
+		t.e.log.Debug().Msg("Ignored premature client disconnection.")
+	case !t.headSent:
+		t.fail(500, "")
+	case !t.complete:
+		// The client can tell from the missing rest that the response is broken.
+		c.abort = true
+		if t.framing == wsgi.Close {
+			_ = unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+		}
+	}
+	if t.resp.Status >= 500 {
+		t.e.slot.Errors.Add(1)
+	}
+}
+
+// fail answers with an error page of the server.
+func (t *thread) fail(status int, reason string) {
+	if reason != "" {
+		t.e.log.Warn().Int("status", status).
+			Msgf("Invalid request from ip=%s: %s", t.c.remoteAddr(), reason)
+	}
+	t.c.keepAlive = false
+	t.resp.Clear()
+	t.resp.Status = status
+	page := errorPage(status, reason, t.isHead())
+	t.headSent, t.complete = true, true
+	t.send(page, nil, false)
+	t.sent = int64(len(page) - bytes.Index(page, blankLine) - len(blankLine))
+}
+
+var blankLine = []byte("\r\n\r\n")
+
+// Environ implements python.Handler.
+func (t *thread) Environ(i int, value []byte) {
+	t.environ[i] = append(t.environ[i][:0], value...)
+}
+
+// Failed implements python.Handler.
+func (t *thread) Failed(phase python.Phase, traceback string) {
+	if t.c == nil {
+		t.e.log.Error().Str("traceback", traceback).Msg("Exception in a signal handler")
+		return
+	}
+	if t.c.gone {
+		t.e.log.Debug().Str("traceback", traceback).Msg("Ignoring the application's exception: the client is gone")
+		return
+	}
+	ev := t.e.log.Error().Str("traceback", traceback)
+	method, target := t.head.Method.Of(t.c.buf), t.head.Target.Of(t.c.buf)
+	switch {
+	case phase == python.InClose:
+		ev.Msgf("Error closing the response of request %s %s", method, target)
+	default:
+		ev.Msgf("Error handling request %s %s", method, target)
+	}
+}

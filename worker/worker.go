@@ -1,0 +1,299 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
+
+	"gowsgi/config"
+	"gowsgi/internal/logging"
+	"gowsgi/internal/version"
+	"gowsgi/protocol/ipc"
+	"gowsgi/worker/python"
+)
+
+// How long the process goes on after it was told to leave, beyond what settings
+// say.
+const (
+	// quickExit is how long a call may go on after SIGQUIT or SIGINT.
+	quickExit = 200 * time.Millisecond
+	// finalizeWait is how long atexit handlers and threads of the application
+	// may take at least.
+	finalizeWait = 1500 * time.Millisecond
+)
+
+// process is the worker process.
+type process struct {
+	parent   *parent
+	cfg      *config.Config
+	log      zerolog.Logger
+	errorLog *logging.Reopenable
+	access   *accessLog
+	engine   *engine
+	main     *thread
+	// leaving is set by whoever ends the process.
+	leaving atomic.Bool
+}
+
+// Run is the whole life of a worker; it returns the exit code. It must be called
+// on the process's main OS thread with the goroutine locked to it.
+func Run() int {
+	par, err := meet()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "gowsgi: %v\n", err)
+		return 1
+	}
+	p := &process{parent: par, cfg: &par.cfg}
+	if p.errorLog, err = logging.Open(p.cfg.ErrorLog, 2); err != nil {
+		fmt.Fprintf(os.Stderr, "gowsgi: %v\n", err)
+		return 1
+	}
+	p.log = logging.New(p.errorLog, p.cfg.LogFormat, p.cfg.LogLevel, os.Getpid())
+	par.board.Slot(par.boot.Slot).SetState(ipc.StateBooting)
+	// One processor more than threads that run Go code at the same time: the
+	// one that is in a call gives its own away only after a while, and the
+	// watcher must not wait for that.
+	runtime.GOMAXPROCS(max(4, runtime.NumCPU()))
+	quit := make(chan os.Signal, 16)
+	signal.Notify(quit, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT)
+	// A HUP meant for the master often reaches all processes of that name. These
+	// are caught and dropped, not ignored: what is ignored stays so in programs
+	// the application starts.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGPIPE, unix.SIGWINCH, unix.SIGUSR2)
+	booted := make(chan struct{})
+	go p.leaveWhileBooting(quit, booted)
+	if code, ok := p.boot(); !ok {
+		return code
+	}
+	close(booted)
+	return p.serve(quit)
+}
+
+// leaveWhileBooting ends the process when it is told to, or left alone, before it
+// serves: there is nothing to finish. It returns when booted is closed.
+func (p *process) leaveWhileBooting(quit chan os.Signal, booted chan struct{}) {
+	gone := make(chan struct{})
+	go func() {
+		p.parent.orphaned()
+		close(gone)
+	}()
+	select {
+	case <-booted:
+		go p.watchParent(gone)
+	case <-gone:
+		p.exit(0)
+	case <-quit:
+		p.exit(0)
+	}
+}
+
+// exit ends the process from whatever goroutine, while the main thread is in a
+// call that nothing can interrupt.
+func (p *process) exit(code int) {
+	if p.access != nil {
+		p.access.flush()
+	}
+	os.Exit(code)
+}
+
+// boot starts CPython and loads the application. Without it, ok is false and
+// code the exit code; the master has been told.
+func (p *process) boot() (code int, ok bool) {
+	err := python.Start(python.Options{
+		Library:    p.parent.boot.Python.Library,
+		Executable: p.parent.boot.Python.Executable,
+		Argv:       p.parent.boot.Argv,
+		Path:       append([]string{p.cfg.Chdir}, p.cfg.PythonPath...),
+		FaultFD:    p.errorLog.Fd(),
+		ForkClose:  p.parent.inherited(),
+	})
+	if err == nil {
+		err = python.Load(p.cfg.App.Module, p.cfg.App.Attr)
+	}
+	if err == nil && !p.parent.boot.Check {
+		err = p.prepare()
+	}
+	if err != nil {
+		return p.bootFailed(err), false
+	}
+	return 0, !p.parent.boot.Check
+}
+
+// bootFailed tells the master why, and returns the exit code.
+func (p *process) bootFailed(err error) int {
+	m := ipc.Message{Kind: ipc.KindBootFailed, Code: ipc.ExitBoot, Error: err.Error()}
+	var pe *python.Error
+	if errors.As(err, &pe) {
+		m.Code, m.Traceback = pe.Code, pe.Traceback
+	}
+	p.parent.tell(m)
+	return m.Code
+}
+
+// prepare makes everything that serving needs.
+func (p *process) prepare() error {
+	boot := &p.parent.boot
+	e, err := newEngine(p.cfg, p.log, p.parent.board.Slot(boot.Slot))
+	if err != nil {
+		return err
+	}
+	p.engine = e
+	e.listeners = p.parent.listeners()
+	for _, l := range e.listeners {
+		e.unixListener = append(e.unixListener, l.unix)
+	}
+	e.script = os.Getenv("SCRIPT_NAME")
+	e.quota = quota(p.cfg)
+	e.recycle = func(served uint64) {
+		p.parent.tell(ipc.Message{Kind: ipc.KindRecycle, Requests: served})
+	}
+	if p.cfg.AccessLog != "" {
+		if p.access, err = newAccessLog(p.cfg, os.Getpid()); err != nil {
+			return err
+		}
+		e.access = p.access
+	}
+	if err := p.bases(); err != nil {
+		return err
+	}
+	if err := python.SetWanted(p.access.accessKeys()); err != nil {
+		return err
+	}
+	for i := range p.cfg.Threads {
+		e.threads = append(e.threads, newThread(e, p.parent.board.Thread(boot.Slot, i)))
+	}
+	p.main = e.threads[0]
+	if p.cfg.Threads == 1 {
+		p.main.main = true
+		return nil
+	}
+	p.main = mainOnly(e)
+	return nil
+}
+
+// bases gives the bridge what the environs of each listener have in common.
+func (p *process) bases() error {
+	var bases []python.Base
+	for _, l := range p.parent.boot.Listeners {
+		vars := map[string]string{
+			"SERVER_SOFTWARE": "gowsgi/" + version.Number,
+			"SCRIPT_NAME":     p.engine.script,
+			"SERVER_NAME":     "", "SERVER_PORT": "",
+		}
+		if host, port, err := net.SplitHostPort(l.Addr); err == nil && l.Network != "unix" {
+			vars["SERVER_NAME"], vars["SERVER_PORT"] = host, port
+		}
+		bases = append(bases, python.Base{
+			Vars:         vars,
+			Multithread:  p.cfg.Threads > 1,
+			Multiprocess: p.cfg.Workers > 1,
+			ErrorFD:      p.errorLog.Fd(),
+		})
+	}
+	return python.SetBases(bases)
+}
+
+// serve accepts until the worker is told to leave, then drains and ends CPython.
+func (p *process) serve(quit chan os.Signal) int {
+	e := p.engine
+	reopen := make(chan os.Signal, 1)
+	signal.Notify(reopen, unix.SIGUSR1)
+	go p.handleSignals(quit, reopen)
+	go e.watchCalls()
+	for _, l := range e.listeners {
+		if err := e.listen(l); err != nil {
+			return p.bootFailed(err)
+		}
+	}
+	e.slot.SetState(ipc.StateServing)
+	if p.main.main {
+		p.main.py.DetachMain()
+		p.parent.tell(ipc.Message{Kind: ipc.KindReady})
+		e.run(p.main)
+	} else {
+		if err := python.RunThreads(len(e.threads)); err != nil {
+			return p.bootFailed(err)
+		}
+		p.main.py.DetachMain()
+		p.parent.tell(ipc.Message{Kind: ipc.KindReady})
+		p.tend()
+	}
+	return p.leave()
+}
+
+// leave ends CPython, with a deadline: an exit handler or a thread of the
+// application that never returns does not keep the process.
+func (p *process) leave() int {
+	if !p.leaving.CompareAndSwap(false, true) {
+		select {} // giveUp ends the process
+	}
+	p.log.Info().Msgf("Worker exiting (pid: %d)", os.Getpid())
+	if p.access != nil {
+		p.access.close()
+	}
+	wait := max(finalizeWait, p.cfg.GracefulTimeout)
+	if p.engine.quick.Load() {
+		wait = finalizeWait
+	}
+	time.AfterFunc(wait, func() { os.Exit(0) })
+	p.main.py.Finalize()
+	return 0
+}
+
+// handleSignals acts on signals while the worker serves. It lives as long as the
+// process.
+func (p *process) handleSignals(quit, reopen chan os.Signal) {
+	for {
+		select {
+		case sig := <-quit:
+			p.engine.drain()
+			wait := p.cfg.GracefulTimeout
+			if sig != unix.SIGTERM {
+				p.engine.stop()
+				wait = quickExit
+			}
+			// The master ends a worker that takes longer than it should; this is
+			// for one whose master is gone, and for the quick way out.
+			time.AfterFunc(wait, p.giveUp)
+		case <-reopen:
+			p.reopenLogs()
+		}
+	}
+}
+
+// watchParent drains when the master is gone: nobody would replace this worker,
+// or end it.
+func (p *process) watchParent(gone chan struct{}) {
+	<-gone
+	p.log.Info().Msgf("Parent changed, shutting down: <Worker %d>", os.Getpid())
+	p.engine.drain()
+	time.AfterFunc(p.cfg.GracefulTimeout, p.giveUp)
+}
+
+// giveUp ends the process although calls still run, unless it is ending already.
+func (p *process) giveUp() {
+	if p.leaving.CompareAndSwap(false, true) {
+		p.log.Info().Msgf("Worker exiting (pid: %d)", os.Getpid())
+		p.exit(0)
+	}
+}
+
+func (p *process) reopenLogs() {
+	if err := p.errorLog.Reopen(); err != nil {
+		p.log.Error().Err(err).Msg("Cannot reopen the error log")
+	}
+	if p.access == nil {
+		return
+	}
+	if err := p.access.file.Reopen(); err != nil {
+		p.log.Error().Err(err).Msg("Cannot reopen the access log")
+	}
+}
