@@ -18,33 +18,33 @@ const (
 // in 6 seconds were seen).
 //
 // Workers started together usually die together and for one reason. A step is
-// therefore counted per wave: a death counts only if the worker was started
-// after the last counted one.
+// therefore counted per wave: of the workers started since the last step only
+// the first death counts.
 type backoff struct {
 	jitter func(time.Duration) time.Duration
-	fails  int
-	last   time.Time // when fails was last counted up
+	fails  int       // steps in a row
+	wave   int       // steps ever; a worker belongs to the wave it was started in
 	until  time.Time // nothing is started before
 }
 
-// died records the death of a worker at now that had been started at spawned.
-func (b *backoff) died(spawned, now time.Time) {
+// died records the death, at now, of a worker of that wave and age.
+func (b *backoff) died(wave int, age time.Duration, now time.Time) {
 	switch {
-	case now.Sub(spawned) >= youngAge:
+	case age >= youngAge:
 		// An old worker is replaced at once, whatever happened to others since.
 		b.reset()
-	case b.fails == 0 || !spawned.Before(b.last):
+	case wave == b.wave:
 		b.fails++
-		b.last = now
+		b.wave++
 		delay := backoffDelay(b.fails)
 		b.until = now.Add(delay + b.jitter(delay/10))
 	}
 }
 
-// lived records that a worker started at spawned was alive at now: one that
-// was started after the last young death and has reached youngAge ends the row.
-func (b *backoff) lived(spawned, now time.Time) {
-	if b.fails > 0 && !spawned.Before(b.last) && now.Sub(spawned) >= youngAge {
+// lived records that a worker of that wave has reached that age: youngAge ends
+// the row, if the worker was started after the last young death.
+func (b *backoff) lived(wave int, age time.Duration) {
+	if b.fails > 0 && wave == b.wave && age >= youngAge {
 		b.reset()
 	}
 }

@@ -21,6 +21,7 @@ type worker struct {
 
 	state   state
 	spawned time.Time
+	wave    int // see backoff
 
 	// A death is complete when both are known, in either order: the exit status
 	// from the reaper, and everything the worker had written to its status pipe.

@@ -332,7 +332,7 @@ func (m *Master) step(now time.Time) {
 	m.checkTimeouts(now)
 	for _, w := range m.workers {
 		if w.live() {
-			m.backoff.lived(w.spawned, now)
+			m.backoff.lived(w.wave, now.Sub(w.spawned))
 		}
 	}
 	if m.stop != nil {
@@ -471,7 +471,7 @@ func (m *Master) spawn(now time.Time) {
 	if err != nil {
 		m.log.Error().Err(err).Msg("Worker could not be started")
 		// As if it had died at once.
-		m.backoff.died(now, now)
+		m.backoff.died(m.backoff.wave, 0, now)
 		if m.reload != nil {
 			m.abandonReload("worker could not be started", "")
 		}
@@ -489,7 +489,7 @@ func (m *Master) startWorker(now time.Time) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &worker{age: m.age + 1, gen: gen, board: b, slot: slot, spawned: now}
+	w := &worker{age: m.age + 1, gen: gen, board: b, slot: slot, spawned: now, wave: m.backoff.wave}
 	spec, err := m.startSpec(w)
 	if err == nil {
 		w.pid, w.status, err = m.env.start(spec)

@@ -170,7 +170,7 @@ func (m *Master) bury(w *worker) {
 	if asked || m.stop != nil {
 		return
 	}
-	m.backoff.died(w.spawned, now)
+	m.backoff.died(w.wave, now.Sub(w.spawned), now)
 	if delay := m.backoff.until.Sub(now); delay > 0 {
 		m.log.Info().Dur("delay_ms", delay).Int("deaths", m.backoff.fails).
 			Msgf("Next worker in %.1fs", delay.Seconds())
