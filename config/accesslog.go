@@ -27,7 +27,7 @@ func parseAccessLogFormat(s string) (string, error) {
 	for rest := s; ; {
 		i := strings.IndexByte(rest, '%')
 		if i < 0 {
-			return parseText(s)
+			return s, nil
 		}
 		rest = rest[i+1:]
 		if strings.HasPrefix(rest, "%") {

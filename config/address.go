@@ -17,13 +17,10 @@ const (
 	maxUnixPath = 107
 )
 
-// ParseAddress parses one bind setting: HOST, HOST:PORT, :PORT, [V6], [V6]:PORT
+// parseAddress parses one bind setting: HOST, HOST:PORT, :PORT, [V6], [V6]:PORT
 // (each also after tcp://), unix:PATH, unix://PATH, fd://N. A missing port is
 // 8000, an empty text every address. Host names are not looked up.
-func ParseAddress(s string) (Address, error) {
-	if strings.ContainsRune(s, 0) {
-		return Address{}, errors.New("must not contain a NUL byte")
-	}
+func parseAddress(s string) (Address, error) {
 	if path, ok := strings.CutPrefix(s, "unix:"); ok {
 		return parseUnix(s, strings.TrimPrefix(path, "//"))
 	}
@@ -63,7 +60,7 @@ func splitHostPort(s string) (host string, port int, err error) {
 		if !ok {
 			return "", 0, errors.New("no ] after the IPv6 address")
 		}
-		if a, err := netip.ParseAddr(host); err != nil || !a.Is6() {
+		if a, err := netip.ParseAddr(host); err != nil || !a.Is6() || !validHost(host) {
 			return "", 0, fmt.Errorf("%s is not an IPv6 address", quote(host))
 		}
 		port, err = portAfter(rest)
@@ -73,17 +70,23 @@ func splitHostPort(s string) (host string, port int, err error) {
 		return "", 0, errors.New("an address has no scheme but tcp://, unix:// and fd://")
 	}
 	if a, err := netip.ParseAddr(s); err == nil && a.Is6() {
-		return "", 0, fmt.Errorf("write an IPv6 address in brackets: [%s]:%d", s, defaultPort)
+		return "", 0, fmt.Errorf("write an IPv6 address in brackets: %s", quote(fmt.Sprintf("[%s]:%d", s, defaultPort)))
 	}
 	host, rest := s, ""
 	if i := strings.IndexByte(s, ':'); i >= 0 {
 		host, rest = s[:i], s[i:]
 	}
-	if strings.ContainsAny(host, " \t\r\n/\\@[]") {
+	if !validHost(host) {
 		return "", 0, fmt.Errorf("%s is not a host name", quote(host))
 	}
 	port, err = portAfter(rest)
 	return strings.ToLower(host), port, err
+}
+
+// validHost refuses what is no host name in any notation; whether there is such a
+// host, the resolver finds.
+func validHost(s string) bool {
+	return !strings.ContainsAny(s, `/\@[] `) && !strings.ContainsFunc(s, notPrintable)
 }
 
 // portAfter parses ":PORT"; an empty text is defaultPort.

@@ -9,10 +9,10 @@ import (
 // (gunicorn: import_app).
 const defaultAttr = "application"
 
-// ParseApp parses an application argument, MODULE[:VARIABLE] or
+// parseApp parses an application argument, MODULE[:VARIABLE] or
 // MODULE:FACTORY(...). What follows the first colon is kept as it is, for the
 // worker to parse as Python does; whether the module exists is not looked at.
-func ParseApp(s string) (AppSpec, error) {
+func parseApp(s string) (AppSpec, error) {
 	module, attr, ok := strings.Cut(s, ":")
 	if !ok {
 		attr = defaultAttr
@@ -22,8 +22,6 @@ func ParseApp(s string) (AppSpec, error) {
 		return AppSpec{}, errors.New("no module name: want MODULE[:VARIABLE]")
 	case strings.TrimSpace(attr) == "":
 		return AppSpec{}, errors.New("no variable name after the colon: want MODULE[:VARIABLE]")
-	case strings.ContainsRune(s, 0):
-		return AppSpec{}, errors.New("must not contain a NUL byte")
 	}
 	return AppSpec{Text: s, Module: module, Attr: attr}, nil
 }

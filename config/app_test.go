@@ -20,9 +20,8 @@ func TestParseApp(t *testing.T) {
 		{":app", "", "", "no module name: want MODULE[:VARIABLE]"},
 		{"mod:", "", "", "no variable name after the colon: want MODULE[:VARIABLE]"},
 		{"mod: ", "", "", "no variable name after the colon: want MODULE[:VARIABLE]"},
-		{"m\x00", "", "", "must not contain a NUL byte"},
 	} {
-		got, err := ParseApp(tt.text)
+		got, err := parseApp(tt.text)
 		want := AppSpec{Module: tt.module, Attr: tt.attr}
 		if tt.reason == "" {
 			want.Text = tt.text

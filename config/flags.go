@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/pflag"
 )
@@ -161,7 +162,7 @@ func (o *options) translate(source string, err error) error {
 	case errors.As(err, &syntax):
 		return &UsageError{source, unrecognized(syntax.GetSpecifiedFlag())}
 	}
-	return &UsageError{source, err.Error()}
+	return &UsageError{source, quote(err.Error())}
 }
 
 // unknown says why a flag was not found.
@@ -171,12 +172,21 @@ func (o *options) unknown(err *pflag.NotExistError) string {
 	}
 	name := err.GetSpecifiedName()
 	if _, candidates := o.resolve(name); len(candidates) > 1 {
+		// What is the prefix of a flag is printable.
 		return "ambiguous option: --" + name + " could match --" + strings.Join(candidates, ", --")
 	}
 	return unrecognized("--" + name)
 }
 
-func unrecognized(arg string) string { return "unrecognized arguments: " + arg }
+// unrecognized quotes arg only if it would not stay on the line.
+func unrecognized(arg string) string {
+	if len(arg) > maxQuoted || strings.ContainsFunc(arg, notPrintable) {
+		arg = quote(arg)
+	}
+	return "unrecognized arguments: " + arg
+}
+
+func notPrintable(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }
 
 func expectedOne(s *setting) string {
 	return "argument " + s.display() + ": expected one argument"

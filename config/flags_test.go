@@ -52,6 +52,8 @@ func TestUsageErrors(t *testing.T) {
 		{"--nope app", "unrecognized arguments: --nope"},
 		{"--nope=1 app", "unrecognized arguments: --nope"},
 		{"-Z app", "unrecognized arguments: -Z"},
+		{"--a\x1bb app", `unrecognized arguments: '--a\x1bb'`},
+		{"-Z\xff app", `unrecognized arguments: '-Z\xff'`},
 		{"---w app", "unrecognized arguments: ---w"},
 		{"--=1 app", "unrecognized arguments: --=1"},
 		{"-w abc app", "argument -w/--workers: invalid int value: 'abc'"},

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 )
 
 // Command is a parsed command line.
@@ -155,6 +156,8 @@ func (c *Config) complete(dir string) error {
 		return &Error{Setting: "chdir", Value: given, Reason: "no such directory"}
 	} else if !fi.IsDir() {
 		return &Error{Setting: "chdir", Value: given, Reason: "not a directory"}
+	} else if !utf8.ValidString(c.Chdir) {
+		return &Error{Setting: "chdir", Value: c.Chdir, Reason: errNotUTF8.Error()}
 	}
 	for i, p := range c.PythonPath {
 		c.PythonPath[i] = absolute(c.Chdir, p)

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 )
@@ -207,6 +208,13 @@ func TestPaths(t *testing.T) {
 		} else if got := tt.get(cmd.Config); !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
 		}
+	}
+	latin1 := filepath.Join(dir, "caf\xe9")
+	if err := os.Mkdir(latin1, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load([]string{"app"}, environ(nil), latin1); err == nil || !strings.Contains(err.Error(), `caf\xe9': must be UTF-8`) {
+		t.Errorf("got %v for a start directory that is not UTF-8", err)
 	}
 	for chdir, want := range map[string]string{
 		"nowhere": "invalid value for chdir: 'nowhere': no such directory",

@@ -110,7 +110,7 @@ var table = []setting{
 	{
 		name: "wsgi_app", meta: "MODULE[:VARIABLE]", section: sectionApp,
 		doc:      `The application: a callable in a module, "application" by default, or a call with literal arguments, MODULE:FACTORY("x", debug=True).`,
-		accessor: one(func(c *Config) *AppSpec { return &c.App }, ParseApp, formatApp),
+		accessor: one(func(c *Config) *AppSpec { return &c.App }, parseApp, formatApp),
 	},
 	{
 		name: "python", flag: "python", ours: true, meta: "PATH", section: sectionApp,
@@ -122,7 +122,7 @@ var table = []setting{
 		env: "PORT", fromEnv: func(port string) string { return "0.0.0.0:" + port },
 		defaults: []string{"127.0.0.1:8000"},
 		doc:      "The address to listen on: HOST, HOST:PORT, :PORT, [V6]:PORT, unix:PATH or fd://N. Repeatable.",
-		accessor: many(func(c *Config) *[]Address { return &c.Bind }, ParseAddress, formatAddress),
+		accessor: many(func(c *Config) *[]Address { return &c.Bind }, parseAddress, formatAddress),
 	},
 	{
 		name: "backlog", flag: "backlog", meta: "INT", unit: "connections", section: sectionSocket,

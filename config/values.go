@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // accessor ties a setting to its place in Config.
@@ -29,7 +30,7 @@ func one[T any](ptr func(*Config) *T, parse func(string) (T, error), format func
 	return accessor{
 		ptr: func(c *Config) any { return ptr(c) },
 		set: func(c *Config, texts []string) error {
-			v, err := parse(texts[len(texts)-1])
+			v, err := parseClean(texts[len(texts)-1], parse)
 			if err != nil {
 				return err
 			}
@@ -47,7 +48,7 @@ func many[T any](ptr func(*Config) *[]T, parse func(string) (T, error), text fun
 		set: func(c *Config, texts []string) error {
 			list := make([]T, 0, len(texts))
 			for _, t := range texts {
-				v, err := parse(t)
+				v, err := parseClean(t, parse)
 				if err != nil {
 					return err
 				}
@@ -65,6 +66,24 @@ func many[T any](ptr func(*Config) *[]T, parse func(string) (T, error), text fun
 		},
 		list: true,
 	}
+}
+
+var (
+	errNUL     = errors.New("must not contain a NUL byte")
+	errNotUTF8 = errors.New("must be UTF-8")
+)
+
+// parseClean is parse for texts that reach their users unharmed: a NUL ends a
+// string of the system, and JSON, on the way to a worker, holds UTF-8 only.
+func parseClean[T any](s string, parse func(string) (T, error)) (T, error) {
+	var none T
+	switch {
+	case strings.ContainsRune(s, 0):
+		return none, errNUL
+	case !utf8.ValidString(s):
+		return none, errNotUTF8
+	}
+	return parse(s)
 }
 
 func count(ptr func(*Config) *int) accessor {
@@ -159,12 +178,7 @@ func formatSeconds(d time.Duration) string {
 	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64)
 }
 
-func parseText(s string) (string, error) {
-	if strings.ContainsRune(s, 0) {
-		return "", errors.New("must not contain a NUL byte")
-	}
-	return s, nil
-}
+func parseText(s string) (string, error) { return s, nil }
 
 func parseBool(s string) (bool, error) {
 	switch strings.ToLower(strings.TrimSpace(s)) {
@@ -187,12 +201,12 @@ func oneOf(words ...string) func(string) (string, error) {
 	}
 }
 
-// parsePath is parseText for a path that must be given.
+// parsePath takes a path that must be given.
 func parsePath(s string) (string, error) {
 	if s == "" {
 		return "", errors.New("must not be empty")
 	}
-	return parseText(s)
+	return s, nil
 }
 
 // parseWorkerClass takes the two classes there are, by gunicorn's short names.
@@ -218,13 +232,13 @@ func parseEnv(s string) (string, error) {
 	if key, _, ok := strings.Cut(s, "="); !ok || key == "" {
 		return "", &Error{Reason: "environment setting " + quote(s) + " invalid", complete: true}
 	}
-	return parseText(s)
+	return s, nil
 }
 
 // parsePythonPath splits a comma-separated list of directories.
 func parsePythonPath(s string) ([]string, error) {
-	if _, err := parseText(s); err != nil || s == "" {
-		return nil, err
+	if s == "" {
+		return nil, nil
 	}
 	return strings.Split(s, ","), nil
 }

@@ -129,6 +129,8 @@ func TestBadValues(t *testing.T) {
 		{"access log format", []string{"--access-logformat", "%(z)s"}, "invalid value for access_log_format: '%(z)s': unknown atom '%(z)'"},
 		{"no module", []string{":app"}, "invalid value for wsgi_app: ':app': no module name: want MODULE[:VARIABLE]"},
 		{"NUL", []string{"-n", "a\x00b"}, `invalid value for proc_name: 'a\x00b': must not contain a NUL byte`},
+		{"not UTF-8", []string{"-n", "a\xff"}, `invalid value for proc_name: 'a\xff': must be UTF-8`},
+		{"not UTF-8 in a list", []string{"-e", "A=1", "-e", "A=\xe9"}, `invalid value for raw_env: 'A=\xe9': must be UTF-8`},
 		{"newline", []string{"--log-level", "a\nb"}, `invalid value for loglevel: 'a\nb': ` + levels},
 		{"long", []string{"--log-level", long}, "invalid value for loglevel: '" + long[:200] + "'...: " + levels},
 	} {
