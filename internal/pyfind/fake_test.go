@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"gowsgi/protocol/ipc"
 )
@@ -89,9 +90,12 @@ func environ(m map[string]string) func(string) string {
 	return func(name string) string { return m[name] }
 }
 
+// patience is the deadline of tests that are not about it: a machine may be busy.
+const patience = time.Minute
+
 // testFinder returns a finder that sees nothing of this machine.
 func testFinder(dir string, env map[string]string) *finder {
-	return &finder{dir: dir, getenv: environ(env), timeout: askTimeout}
+	return &finder{dir: dir, getenv: environ(env), timeout: patience}
 }
 
 // mustFind is find without an error.

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // realPythons returns the interpreters installed on this machine. A test with
@@ -33,7 +32,7 @@ func realPythons(t *testing.T) []string {
 // python runs a real interpreter and returns what it prints.
 func python(t *testing.T, path string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, path, args...).CombinedOutput()
 	if err != nil {
@@ -42,7 +41,7 @@ func python(t *testing.T, path string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// findReal runs Find on this machine's environment without a virtual environment.
+// findReal searches this machine as Find does, without its virtual environment.
 func findReal(t *testing.T, explicit, dir string, env map[string]string) (string, string, error) {
 	t.Helper()
 	getenv := func(name string) string {
@@ -51,7 +50,8 @@ func findReal(t *testing.T, explicit, dir string, env map[string]string) (string
 		}
 		return os.Getenv(name)
 	}
-	p, err := Find(context.Background(), explicit, dir, getenv)
+	f := &finder{dir: dir, getenv: getenv, timeout: patience, system: systemDirs()}
+	p, err := f.find(context.Background(), explicit)
 	if err == nil && (!filepath.IsAbs(p.Library) || p.Version == "") {
 		t.Errorf("got %+v, want an absolute library and a version", p)
 	}
@@ -118,6 +118,21 @@ func testVenv(t *testing.T, path, library string) {
 		if err != nil || executable != want || lib != library {
 			t.Errorf("%s: got %s, %s, %v, want %s, %s", tt.name, executable, lib, err, want, library)
 		}
+	}
+}
+
+// TestFind tries the exported function with its own deadline.
+func TestFind(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	want := withLibrary(t, filepath.Join(root, ".venv"))
+	symlink(t, "python3", filepath.Join(root, ".venv", "bin", "python"))
+	p, err := Find(context.Background(), "", root, environ(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Executable != want || p.Version != "3.11.7" || p.Library != filepath.Join(root, ".venv", "lib", "libpython3.11.so.1.0") {
+		t.Errorf("got %+v", p)
 	}
 }
 
