@@ -1,0 +1,10 @@
+"""The smallest Flask application."""
+
+from flask import Flask
+
+app = Flask(__name__)
+
+
+@app.route("/")
+def index():
+    return "Hello, World!"

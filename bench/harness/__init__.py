@@ -1,0 +1,11 @@
+"""The benchmark harness: see ../README.md. Python standard library only."""
+
+from pathlib import Path
+
+BENCH = Path(__file__).resolve().parent.parent
+ROOT = BENCH.parent
+VENV = BENCH / ".venv"
+WORK = BENCH / ".work"  # logs and the served file of the last run
+RESULTS = BENCH / "results"
+APPS = BENCH / "apps"
+GOWSGI = ROOT / "bin" / "gowsgi"

@@ -1,0 +1,93 @@
+"""The command line of bench/run and bench/quick."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import shlex
+import sys
+
+from . import RESULTS, machine, measure, report, scenarios, servers, setup
+
+
+def _parser(quick):
+    p = argparse.ArgumentParser(
+        prog="bench/quick" if quick else "bench/run",
+        description="Measures gowsgi and its peers side by side; see bench/README.md.")
+    p.add_argument("--scenario", "-s", action="append", default=[], metavar="NAME",
+                   help="only this one, or those that begin so (may be repeated)")
+    p.add_argument("--server", "-p", action="append", default=[], metavar="NAME",
+                   help="only this one (may be repeated)")
+    p.add_argument("--rounds", "-r", type=int, default=3 if quick else 5, help="%(default)s")
+    p.add_argument("--seconds", "-d", type=int, default=2 if quick else 3,
+                   help="of each timed run: %(default)s")
+    p.add_argument("--quiet", type=int, default=0 if quick else 30, metavar="SECONDS",
+                   help="wait so long, at most, before each round until other processes "
+                        "use less than a twentieth of the machine: %(default)s")
+    p.add_argument("--name", "-n", default="" if quick else "all",
+                   help="of the result, results/<date>-NAME; "
+                        + ("without it none is written" if quick else "%(default)s"))
+    p.add_argument("--force", action="store_true", help="overwrite a result of that name")
+    p.add_argument("--list", action="store_true", help="name scenarios and servers, and end")
+    p.add_argument("--install", action="store_true",
+                   help="let apt-get install wrk and libev-dev where they are missing")
+    p.add_argument("--python", default=setup.default_python(), metavar="PATH",
+                   help="makes the venv: %(default)s")
+    p.add_argument("--no-build", action="store_true", help="take bin/gowsgi as it is")
+    return p
+
+
+def main(quick=False):
+    """Runs the command line; returns the exit status: 0, 1 if something cannot
+    be measured here, 2 for a wrong argument."""
+    parser = _parser(quick)
+    args = parser.parse_args()
+    try:
+        chosen = scenarios.select(args.scenario or (scenarios.QUICK if quick else ()))
+        peers = servers.select(args.server or (servers.QUICK if quick else ()))
+    except ValueError as e:
+        parser.error(str(e))
+    if args.rounds < 1 or args.seconds < 1:
+        parser.error("--rounds and --seconds begin at 1")
+    if args.list:
+        for s in chosen:
+            print(f"{s.name:<12}{s.title}")
+        print("servers:", *(p.name for p in peers))
+        return 0
+    path = RESULTS / f"{datetime.date.today()}-{args.name}" if args.name else None
+    if path and report.exists(path) and not args.force:
+        print(f"{path}.* is there; --force overwrites it, --name takes another", file=sys.stderr)
+        return 1
+    try:
+        _prepare(args)
+    except (setup.SetupError, setup.subprocess.CalledProcessError, OSError) as e:
+        print(e, file=sys.stderr)
+        return 1
+    _run(args, chosen, setup.installed(peers), path)
+    return 0
+
+
+def _prepare(args):
+    setup.system(args.install)
+    setup.venv(args.python)
+    setup.files()
+    if not args.no_build:
+        setup.gowsgi()
+
+
+def _run(args, chosen, peers, path):
+    command = " ".join([sys.argv[0], *map(shlex.quote, sys.argv[1:])])
+    run = {"command": command, "machine": machine.describe(), "rounds": args.rounds,
+           "seconds": args.seconds, "cells": {}}
+    try:
+        for s in chosen:
+            measure.stderr(f"{s.name}: {s.title}")
+            run["cells"][s.name] = measure.scenario(
+                s, peers, measure.Plan(args.rounds, args.seconds, args.quiet), measure.stderr)
+            if path:
+                report.write(path, run)
+    except KeyboardInterrupt:
+        measure.stderr("interrupted: what is written ends with the last whole scenario")
+    print(report.summary(run))
+    if path:
+        print(f"{path}.md")

@@ -1,0 +1,231 @@
+"""The servers: the command line of each, and its life as a process."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import Callable
+
+from . import APPS, BENCH, GOWSGI, VENV, WORK, procfs
+
+HOST = "127.0.0.1"
+READY = 30.0  # seconds a server has to answer, and then to become quiet
+STOP = 8.0  # seconds a server has to end after SIGTERM
+
+# The option by which a gowsgi offers its loop with a constant answer and no
+# Python; a binary whose --help does not name it has none.
+FLOOR = "--bench-floor"
+
+
+class ServerError(Exception):
+    """The server did not start, or answered wrong."""
+
+
+@dataclass(frozen=True)
+class Server:
+    name: str
+    # (scenario, port) -> arguments
+    command: Callable
+    threads: bool = True  # can run the application on several threads
+    # Why it is not comparable in a scenario, or "".
+    note: str = ""
+    distribution: str = ""  # its name in the venv
+
+    def skips(self, scenario):
+        """Why the server takes no part in scenario, or an empty string."""
+        if scenario.threads > 1 and not self.threads:
+            return "has no threads"
+        if self.name == "uwsgi" and scenario.name == "stream":
+            return "ends the content by closing, which wrk counts as an error"
+        if self.name == "floor" and scenario.app != "plain:hello":
+            return "has no application"
+        return ""
+
+
+def _tool(name):
+    return str(VENV / "bin" / name)
+
+
+def _gowsgi(s, port):
+    return [str(GOWSGI), "--python", _tool("python"), "-b", f"{HOST}:{port}",
+            "-w", str(s.workers), "--threads", str(s.threads), s.app]
+
+
+def _gunicorn(kind):
+    def command(s, port):
+        return [_tool("gunicorn"), "-k", kind, "-b", f"{HOST}:{port}",
+                "-w", str(s.workers), "--threads", str(s.threads), s.app]
+    return command
+
+
+def _granian(s, port):
+    return [_tool("granian"), "--interface", "wsgi", "--http", "1", "--no-ws",
+            "--host", HOST, "--port", str(port), "--workers", str(s.workers),
+            "--blocking-threads", str(s.threads), "--log-level", "warning", s.app]
+
+
+def _uwsgi(s, port):
+    # Its HTTP socket does no keep-alive. The variant that does (http11-socket)
+    # gives a connection a worker for life: one worker, one client.
+    return [_tool("uwsgi"), "--master", "--need-app", "--die-on-term", "--disable-logging",
+            "--enable-threads", "--single-interpreter", "--listen", "1024",
+            # It closes without saying so; then clients send into the void.
+            "--add-header", "Connection: close",
+            "--http-socket", f"{HOST}:{port}", "--processes", str(s.workers),
+            "--threads", str(s.threads), "--module", s.app]
+
+
+def _launch(name):
+    def command(s, port):
+        return [_tool("python"), str(BENCH / "launch.py"), name, HOST, str(port),
+                str(s.workers), str(s.threads), s.app]
+    return command
+
+
+SERVERS = [
+    Server("gowsgi", _gowsgi),
+    Server("floor", lambda s, port: _gowsgi(s, port)[:1] + [FLOOR] + _gowsgi(s, port)[1:],
+           note="gowsgi's loop with a constant answer, no Python"),
+    Server("bjoern", _launch("bjoern"), threads=False, distribution="bjoern"),
+    Server("granian", _granian, distribution="granian"),
+    Server("fastwsgi", _launch("fastwsgi"), threads=False, distribution="fastwsgi"),
+    Server("uwsgi", _uwsgi, note="no keep-alive", distribution="uWSGI"),
+    Server("gunicorn-sync", _gunicorn("sync"), threads=False, note="no keep-alive",
+           distribution="gunicorn"),
+    Server("gunicorn-gthread", _gunicorn("gthread"), distribution="gunicorn"),
+    Server("waitress", _launch("waitress"), note="one process, threads for workers",
+           distribution="waitress"),
+]
+
+QUICK = ("gowsgi", "bjoern", "granian", "gunicorn-sync")
+
+
+def select(names):
+    """The servers of these names; all without names. ValueError for a wrong one."""
+    known = {s.name for s in SERVERS}
+    for name in names:
+        if name not in known:
+            raise ValueError(f"no server {name!r}; there are " + " ".join(s.name for s in SERVERS))
+    return [s for s in SERVERS if not names or s.name in names]
+
+
+def _free_port():
+    with socket.socket() as s:
+        s.bind((HOST, 0))
+        return s.getsockname()[1]
+
+
+class Running:
+    """A started server. Use as a context manager: it ends with its children."""
+
+    def __init__(self, server, scenario):
+        self.server, self.scenario = server, scenario
+        self.port = _free_port()
+        self.url = f"http://{HOST}:{self.port}/"
+        self.command = server.command(scenario, self.port)
+        self.log = WORK / f"{scenario.name}-{server.name}.log"
+        self.kept_alive = None
+        env = dict(os.environ, PYTHONPATH=str(APPS), BENCH_FILE=str(WORK / "file.bin"),
+                   VIRTUAL_ENV=str(VENV), PYTHONDONTWRITEBYTECODE="1")
+        for name in ("GUNICORN_CMD_ARGS", "GOWSGI_CMD_ARGS", "WEB_CONCURRENCY"):
+            env.pop(name, None)
+        with open(self.log, "wb") as log:
+            # A session of its own: it is what ends every process of the server.
+            self.process = subprocess.Popen(
+                self.command, cwd=APPS, env=env, stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log, start_new_session=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def log_end(self):
+        """The last lines of the server's log."""
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return " | ".join(lines[-3:])
+
+    def wait_ready(self):
+        """Blocks until the server answers right and its processes are at rest.
+
+        The first answer says that one worker is up; that nothing of the tree
+        uses CPU any more says that all are. ServerError after READY seconds.
+        """
+        deadline = time.monotonic() + READY
+        while not self._listens():
+            if self.process.poll() is not None:
+                raise ServerError(f"exited {self.process.returncode}: {self.log_end()}")
+            if time.monotonic() > deadline:
+                raise ServerError(f"does not listen after {READY:g} s: {self.log_end()}")
+            time.sleep(0.02)
+        self.check()
+        last, quiet = procfs.tree_cpu(self.pid), 0
+        while quiet < 3 and time.monotonic() < deadline:
+            time.sleep(0.1)
+            now = procfs.tree_cpu(self.pid)
+            quiet = quiet + 1 if now - last < 0.02 else 0
+            last = now
+
+    def _listens(self):
+        try:
+            socket.create_connection((HOST, self.port), timeout=1).close()
+            return True
+        except OSError:
+            return False
+
+    def check(self):
+        """Asks twice, on one connection if it is kept, and compares the answers.
+
+        ServerError says what is wrong with them.
+        """
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=10)
+        try:
+            for _ in range(2):
+                self._ask(connection)
+        except (OSError, http.client.HTTPException) as e:
+            raise ServerError(f"{type(e).__name__}: {e}; {self.log_end()}") from e
+        finally:
+            connection.close()
+
+    def _ask(self, connection):
+        """One request; http.client connects anew where the last answer said so."""
+        s = self.scenario
+        connection.request(s.method, "/", b"x" * s.body or None, dict(s.headers))
+        answer = connection.getresponse()
+        content = answer.read()
+        self.kept_alive = not answer.will_close
+        if answer.status != 200:
+            raise ServerError(f"answered {answer.status}: {self.log_end()}")
+        if len(content) != s.length:
+            raise ServerError(f"answered {len(content)} bytes, not {s.length}")
+        if s.answer is not None and content != s.answer:
+            raise ServerError(f"answered {content[:40]!r}")
+
+    def stop(self):
+        """Ends the server: SIGTERM to it, and after STOP seconds SIGKILL to what
+        is left of it."""
+        before = {(p.pid, p.started) for p in procfs.tree(self.pid, procfs.processes())}
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(STOP)
+            except subprocess.TimeoutExpired:
+                pass
+        for p in procfs.processes():
+            if (p.pid, p.started) not in before and p.session != self.pid:
+                continue
+            try:
+                os.kill(p.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self.process.wait(STOP)
