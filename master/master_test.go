@@ -18,7 +18,6 @@ import (
 )
 
 func TestStartAndGracefulStop(t *testing.T) {
-	t.Parallel()
 	simulate(t, config.Config{Workers: 2}, good, func(s *sim) {
 		s.settled(2)
 		if got := s.ages(); !slices.Equal(got, []int{1, 2}) {
@@ -40,7 +39,6 @@ func TestStartAndGracefulStop(t *testing.T) {
 }
 
 func TestNoWorkersAtAll(t *testing.T) {
-	t.Parallel()
 	simulate(t, config.Config{Workers: 0}, good, func(s *sim) {
 		time.Sleep(time.Minute)
 		if n := s.started(); n != 0 {
@@ -52,7 +50,6 @@ func TestNoWorkersAtAll(t *testing.T) {
 }
 
 func TestGracefulStopEndsAtItsTimeout(t *testing.T) {
-	t.Parallel()
 	stubborn := func(p *proc) {
 		p.boots()
 		p.begin("/slow")
@@ -72,10 +69,8 @@ func TestGracefulStopEndsAtItsTimeout(t *testing.T) {
 }
 
 func TestQuickStop(t *testing.T) {
-	t.Parallel()
 	for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGQUIT} {
 		t.Run(unix.SignalName(sig), func(t *testing.T) {
-			t.Parallel()
 			deaf := func(p *proc) {
 				p.boots()
 				if p.oldOne(1) {
@@ -101,7 +96,6 @@ func TestQuickStop(t *testing.T) {
 }
 
 func TestQuickStopOverridesGraceful(t *testing.T) {
-	t.Parallel()
 	slow := func(p *proc) {
 		p.boots()
 		p.wait(time.Hour)
@@ -123,7 +117,6 @@ func TestQuickStopOverridesGraceful(t *testing.T) {
 
 // TestStopWhileStarting: the interpreter is still being looked for.
 func TestStopWhileStarting(t *testing.T) {
-	t.Parallel()
 	simulate(t, config.Config{Workers: 1}, good, func(s *sim) {
 		s.signal(unix.SIGTERM) // queued before Run reads it, or while it starts
 		s.ends(0)
@@ -184,7 +177,6 @@ func TestStartErrors(t *testing.T) {
 
 // TestFirstBootFails: all workers fail alike and at once; the log says why once.
 func TestFirstBootFails(t *testing.T) {
-	t.Parallel()
 	const tb = "Traceback (most recent call last):\n  File \"app.py\", line 1\nValueError: no"
 	for _, tt := range []struct {
 		name         string
@@ -196,7 +188,6 @@ func TestFirstBootFails(t *testing.T) {
 		{"no application", ipc.ExitApp, "", "App failed to load.", "[ERROR] Failed to find attribute 'x' in 'app'.\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
 			script := func(p *proc) {
 				p.sleep(time.Second)
 				p.fails(tt.code, strings.TrimSuffix(strings.TrimPrefix(tt.line, "[ERROR] "), "\n"), tt.tb)
@@ -226,7 +217,6 @@ func TestFirstBootFails(t *testing.T) {
 // TestFirstBootFailsBesideHanging: a worker that still imports does not delay
 // the end by more than a quick stop.
 func TestFirstBootFailsBesideHanging(t *testing.T) {
-	t.Parallel()
 	script := func(p *proc) {
 		if p.oldOne(1) {
 			p.sleep(time.Hour)
@@ -245,7 +235,6 @@ func TestFirstBootFailsBesideHanging(t *testing.T) {
 // TestFirstBootFailedButStays: a worker that says it failed and does not exit
 // is ended.
 func TestFirstBootFailedButStays(t *testing.T) {
-	t.Parallel()
 	script := func(p *proc) {
 		p.say(ipc.Message{Kind: ipc.KindBootFailed, Code: ipc.ExitBoot, Error: "x"})
 		p.sleep(time.Hour)
@@ -255,10 +244,8 @@ func TestFirstBootFailedButStays(t *testing.T) {
 
 // TestBackoff checks the times of the starts of workers that die at once.
 func TestBackoff(t *testing.T) {
-	t.Parallel()
 	for _, workers := range []int{1, 4} {
 		t.Run(fmt.Sprint(workers), func(t *testing.T) {
-			t.Parallel()
 			// No message: as import sys; sys.exit(9) would do it under gunicorn.
 			simulate(t, config.Config{Workers: workers}, func(p *proc) { p.exit(9) }, func(s *sim) {
 				begin := time.Now()
@@ -269,7 +256,7 @@ func TestBackoff(t *testing.T) {
 				s.until("all waves", func() bool { return s.started() >= workers*len(want) })
 				for i, d := range want {
 					for j := range workers {
-						if got := s.procs[i*workers+j].started.Sub(begin); got != d {
+						if got := s.life(i*workers + j + 1).started.Sub(begin); got != d {
 							t.Errorf("wave %d worker %d started after %v, want %v", i, j, got, d)
 						}
 					}
@@ -281,7 +268,6 @@ func TestBackoff(t *testing.T) {
 }
 
 func TestBackoffEndsWhenAWorkerLives(t *testing.T) {
-	t.Parallel()
 	script := func(p *proc) {
 		if p.oldOne(6) {
 			p.die(unix.SIGSEGV)
@@ -293,7 +279,7 @@ func TestBackoffEndsWhenAWorkerLives(t *testing.T) {
 	simulate(t, config.Config{Workers: 1}, script, func(s *sim) {
 		s.until("eight workers", func() bool { return s.started() >= 8 })
 		// The seventh lived: the eighth takes its place at once.
-		if gap := s.procs[7].started.Sub(s.procs[6].ended); gap != 0 {
+		if gap := s.life(8).started.Sub(s.life(7).ended); gap != 0 {
 			t.Errorf("an old worker was replaced after %v, want at once", gap)
 		}
 		s.logs("[WARNING] Worker (pid:101) was sent SIGSEGV!\n", 1)
@@ -302,10 +288,8 @@ func TestBackoffEndsWhenAWorkerLives(t *testing.T) {
 
 // TestExitCodesOfServedWorkers: 3 and 4 mean nothing without a message.
 func TestExitCodesOfServedWorkers(t *testing.T) {
-	t.Parallel()
 	for _, code := range []int{0, 1, ipc.ExitBoot, ipc.ExitApp, 255} {
 		t.Run(fmt.Sprint(code), func(t *testing.T) {
-			t.Parallel()
 			script := func(p *proc) {
 				p.boots()
 				if p.oldOne(1) {
@@ -326,7 +310,6 @@ func TestExitCodesOfServedWorkers(t *testing.T) {
 
 // TestUnmessagedBootDeathIsRespawned: exit 3 while booting, but nobody said why.
 func TestUnmessagedBootDeathIsRespawned(t *testing.T) {
-	t.Parallel()
 	script := func(p *proc) {
 		if p.oldOne(3) {
 			p.exit(ipc.ExitBoot)
@@ -338,7 +321,6 @@ func TestUnmessagedBootDeathIsRespawned(t *testing.T) {
 
 // TestLaterBootFailures never end the service, and repeat no traceback.
 func TestLaterBootFailures(t *testing.T) {
-	t.Parallel()
 	script := func(p *proc) {
 		switch {
 		case p.boot.Age == 1:
@@ -366,7 +348,6 @@ func TestLaterBootFailures(t *testing.T) {
 }
 
 func TestUnexplainedKill(t *testing.T) {
-	t.Parallel()
 	script := func(p *proc) {
 		p.boots()
 		if p.oldOne(1) {
@@ -386,7 +367,6 @@ func TestUnexplainedKill(t *testing.T) {
 }
 
 func TestScale(t *testing.T) {
-	t.Parallel()
 	simulate(t, config.Config{Workers: 2}, good, func(s *sim) {
 		s.settled(2)
 		s.signal(unix.SIGTTIN)
@@ -406,14 +386,13 @@ func TestScale(t *testing.T) {
 }
 
 func TestScaledDownWorkerIsKilledAtGracefulTimeout(t *testing.T) {
-	t.Parallel()
 	script := func(p *proc) { p.boots(); p.serve(time.Hour) }
 	simulate(t, config.Config{Workers: 2, GracefulTimeout: 7 * time.Second}, script, func(s *sim) {
 		s.settled(2)
 		begin := time.Now()
 		s.signal(unix.SIGTTOU)
 		s.settled(1)
-		if d := s.procs[0].ended.Sub(begin); d != 7*time.Second {
+		if d := s.life(1).ended.Sub(begin); d != 7*time.Second {
 			t.Errorf("killed after %v, want 7s", d)
 		}
 		s.logs("[ERROR] Worker (pid:101) was killed after graceful timeout (7s)\n", 1)
@@ -421,7 +400,6 @@ func TestScaledDownWorkerIsKilledAtGracefulTimeout(t *testing.T) {
 }
 
 func TestRecycle(t *testing.T) {
-	t.Parallel()
 	script := func(p *proc) {
 		p.boots()
 		if p.oldOne(2) {
@@ -468,7 +446,6 @@ func (s *sim) wantNoGap(workers int) {
 }
 
 func TestRecycledWorkerThatDies(t *testing.T) {
-	t.Parallel()
 	script := func(p *proc) {
 		p.boots()
 		if p.oldOne(1) {
@@ -489,7 +466,6 @@ func TestRecycledWorkerThatDies(t *testing.T) {
 }
 
 func TestReopenLogs(t *testing.T) {
-	t.Parallel()
 	script := func(p *proc) {
 		if !p.oldOne(1) {
 			p.sleep(time.Minute)
@@ -497,7 +473,7 @@ func TestReopenLogs(t *testing.T) {
 		good(p)
 	}
 	simulate(t, config.Config{Workers: 2}, script, func(s *sim) {
-		s.until("one ready", func() bool { return s.procs[0].ready })
+		s.until("one ready", func() bool { return s.life(1).ready })
 		synctest.Wait()
 		s.signal(unix.SIGUSR1)
 		if !s.got(1, unix.SIGUSR1) || s.got(2, unix.SIGUSR1) {
@@ -512,7 +488,6 @@ func TestReopenLogs(t *testing.T) {
 }
 
 func TestUnsupportedSignals(t *testing.T) {
-	t.Parallel()
 	simulate(t, config.Config{Workers: 1}, good, func(s *sim) {
 		s.settled(1)
 		s.signal(unix.SIGUSR2)
@@ -526,7 +501,6 @@ func TestUnsupportedSignals(t *testing.T) {
 }
 
 func TestUnknownChildIsReaped(t *testing.T) {
-	t.Parallel()
 	simulate(t, config.Config{Workers: 1}, good, func(s *sim) {
 		s.settled(1)
 		s.mu.Lock()
@@ -542,7 +516,6 @@ func TestUnknownChildIsReaped(t *testing.T) {
 }
 
 func TestGarbageFromAWorker(t *testing.T) {
-	t.Parallel()
 	script := func(p *proc) {
 		p.boots()
 		p.say(ipc.Message{Kind: "dance"})
@@ -560,7 +533,6 @@ func TestGarbageFromAWorker(t *testing.T) {
 }
 
 func TestTimeout(t *testing.T) {
-	t.Parallel()
 	for _, tt := range []struct {
 		name  string
 		abort func(p *proc) // what SIGABRT does
@@ -571,7 +543,6 @@ func TestTimeout(t *testing.T) {
 		{"is deaf", func(p *proc) { p.sleep(time.Hour) }, abortWait},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
 			var aborted time.Time
 			script := func(p *proc) {
 				p.boots()
@@ -587,14 +558,14 @@ func TestTimeout(t *testing.T) {
 			simulate(t, config.Config{Workers: 1, Timeout: 30 * time.Second}, script, func(s *sim) {
 				s.until("a replacement", func() bool { return s.started() == 2 })
 				synctest.Wait()
-				if at := s.procs[1].started; !at.Equal(aborted) {
+				if at := s.life(2).started; !at.Equal(aborted) {
 					t.Errorf("replaced %v after SIGABRT, want at once", at.Sub(aborted))
 				}
 				s.settled(1)
-				if d := s.procs[0].ended.Sub(aborted); d != tt.after {
+				if d := s.life(1).ended.Sub(aborted); d != tt.after {
 					t.Errorf("ended %v after SIGABRT, want %v", d, tt.after)
 				}
-				late := aborted.Sub(s.procs[0].started) - 61*time.Second - 30*time.Second
+				late := aborted.Sub(s.life(1).started) - 61*time.Second - 30*time.Second
 				if late < 0 || late > checkInterval(30*time.Second) {
 					t.Errorf("SIGABRT came %v after the timeout, want within %v", late, checkInterval(30*time.Second))
 				}
@@ -609,7 +580,6 @@ func TestTimeout(t *testing.T) {
 
 // TestTimeoutSpares workers that boot, that are idle, and all with timeout 0.
 func TestTimeoutSpares(t *testing.T) {
-	t.Parallel()
 	for _, tt := range []struct {
 		name    string
 		timeout time.Duration
@@ -629,7 +599,6 @@ func TestTimeoutSpares(t *testing.T) {
 		{"off", 0, func(p *proc) { p.boots(); p.begin("/"); p.sleep(time.Hour); p.thread().End(); p.serve(0) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
 			simulate(t, config.Config{Workers: 1, Timeout: tt.timeout}, tt.script, func(s *sim) {
 				time.Sleep(2 * time.Hour)
 				s.settled(1)
@@ -643,7 +612,6 @@ func TestTimeoutSpares(t *testing.T) {
 }
 
 func TestTimeoutOfADrainingWorker(t *testing.T) {
-	t.Parallel()
 	script := func(p *proc) {
 		p.boots()
 		if p.oldOne(1) {
@@ -678,7 +646,6 @@ func TestCheckInterval(t *testing.T) {
 
 // TestCheck is --check-config.
 func TestCheck(t *testing.T) {
-	t.Parallel()
 	for _, tt := range []struct {
 		name   string
 		script func(p *proc)
@@ -691,7 +658,6 @@ func TestCheck(t *testing.T) {
 		{"dies", func(p *proc) { p.die(unix.SIGSEGV) }, 1, "\nError while loading the application:\n\nWorker (pid:101) was sent SIGSEGV!\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				s := &sim{t: t}
 				s.script = func(p *proc) {
@@ -765,7 +731,6 @@ func TestWorkerEnviron(t *testing.T) {
 
 // TestBootIsComplete: what a worker is told, and that lists are never null.
 func TestBootIsComplete(t *testing.T) {
-	t.Parallel()
 	simulate(t, config.Config{Workers: 1, Threads: 3}, func(p *proc) {
 		if p.boot.Slots < 64 || p.boot.Age != 1 || p.boot.Python.Version != "3.99.0" || p.boot.Listeners == nil ||
 			!slices.Equal(p.boot.Argv, []string{"gowsgi", "app"}) || p.cfg.Threads != 3 || p.boot.Check {

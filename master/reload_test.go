@@ -15,7 +15,6 @@ import (
 )
 
 func TestReload(t *testing.T) {
-	t.Parallel()
 	simulate(t, config.Config{Workers: 3}, good, func(s *sim) {
 		s.settled(3)
 		time.Sleep(time.Minute)
@@ -43,7 +42,6 @@ func TestReload(t *testing.T) {
 // workers are not even asked to leave, and later deaths are replaced by workers
 // of the old configuration.
 func TestReloadThatCannotWork(t *testing.T) {
-	t.Parallel()
 	newOne := func(p *proc) bool { return len(p.cfg.Env) > 0 }
 	for _, tt := range []struct {
 		name   string
@@ -84,7 +82,6 @@ func TestReloadThatCannotWork(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
 			script := func(p *proc) {
 				if newOne(p) {
 					tt.script(p)
@@ -134,7 +131,6 @@ func (p *proc) quit(t *testing.T) {
 
 // TestReloadFailsHalfway: the first new worker was ready, the second cannot boot.
 func TestReloadFailsHalfway(t *testing.T) {
-	t.Parallel()
 	script := func(p *proc) {
 		if p.boot.Age == 5 {
 			p.bootFails("tb")
@@ -154,7 +150,6 @@ func TestReloadFailsHalfway(t *testing.T) {
 }
 
 func TestReloadAfterAFailedOne(t *testing.T) {
-	t.Parallel()
 	script := func(p *proc) {
 		if len(p.cfg.Env) > 0 && p.cfg.Env[0] == "BROKEN=1" {
 			p.bootFails("tb")
@@ -180,10 +175,8 @@ func TestReloadAfterAFailedOne(t *testing.T) {
 // TestReloadDuringReload: the newest configuration wins, from wherever the
 // first reload was.
 func TestReloadDuringReload(t *testing.T) {
-	t.Parallel()
 	for _, delay := range []time.Duration{0, 500 * time.Millisecond, 1500 * time.Millisecond, 2500 * time.Millisecond} {
 		t.Run(delay.String(), func(t *testing.T) {
-			t.Parallel()
 			simulate(t, config.Config{Workers: 3}, good, func(s *sim) {
 				s.settled(3)
 				s.next.Env = []string{"GENERATION=2"}
@@ -208,7 +201,6 @@ func TestReloadDuringReload(t *testing.T) {
 
 // TestHangUpWhilePreparing: the preparation is cut short and made again.
 func TestHangUpWhilePreparing(t *testing.T) {
-	t.Parallel()
 	simulate(t, config.Config{Workers: 1}, good, func(s *sim) {
 		s.settled(1)
 		s.find = func(ctx context.Context) (ipc.Python, error) {
@@ -220,7 +212,7 @@ func TestHangUpWhilePreparing(t *testing.T) {
 		s.signal(unix.SIGHUP)
 		s.until("a new worker", func() bool { return s.started() == 2 })
 		s.settled(1)
-		if v := s.procs[1].boot.Python.Version; v != "3.100.0" {
+		if v := s.life(2).boot.Python.Version; v != "3.100.0" {
 			t.Errorf("the new worker has Python %s", v)
 		}
 		s.logs("Reload failed", 0)
@@ -230,7 +222,6 @@ func TestHangUpWhilePreparing(t *testing.T) {
 // TestNobodysChildrenAreReapedWhilePreparing: FindPython runs a program and
 // waits for it itself.
 func TestNobodysChildrenAreReapedWhilePreparing(t *testing.T) {
-	t.Parallel()
 	simulate(t, config.Config{Workers: 1}, func(p *proc) {
 		p.boots()
 		if p.oldOne(1) {
@@ -267,13 +258,11 @@ func TestNobodysChildrenAreReapedWhilePreparing(t *testing.T) {
 }
 
 func TestReloadChangesTheNumber(t *testing.T) {
-	t.Parallel()
 	for _, tt := range []struct {
 		name     string
 		from, to int
 	}{{"more", 2, 5}, {"fewer", 5, 2}, {"none", 2, 0}, {"from none", 0, 2}} {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
 			simulate(t, config.Config{Workers: tt.from}, good, func(s *sim) {
 				s.settled(tt.from)
 				s.next.Workers, s.next.Env = tt.to, []string{"NEW=1"}
@@ -293,7 +282,6 @@ func TestReloadChangesTheNumber(t *testing.T) {
 
 // TestReloadForgetsScaling: as under gunicorn, HUP goes back to the configured number.
 func TestReloadForgetsScaling(t *testing.T) {
-	t.Parallel()
 	simulate(t, config.Config{Workers: 1}, good, func(s *sim) {
 		s.settled(1)
 		s.signal(unix.SIGTTIN)
@@ -306,7 +294,6 @@ func TestReloadForgetsScaling(t *testing.T) {
 
 // TestRetiredByReloadIsKilledAtGracefulTimeout: gunicorn lets it live on.
 func TestRetiredByReloadIsKilledAtGracefulTimeout(t *testing.T) {
-	t.Parallel()
 	script := func(p *proc) {
 		p.boots()
 		if p.oldOne(1) {
@@ -320,7 +307,7 @@ func TestRetiredByReloadIsKilledAtGracefulTimeout(t *testing.T) {
 		s.signal(unix.SIGHUP)
 		time.Sleep(30 * time.Second)
 		s.settled(1)
-		if d := s.procs[0].ended.Sub(s.procs[1].started); d != 5*time.Second {
+		if d := s.life(1).ended.Sub(s.life(2).started); d != 5*time.Second {
 			t.Errorf("killed %v after its replacement was started, want 1s of boot and 4s", d)
 		}
 		s.logs("Worker (pid:101) was killed after graceful timeout (4s)\n", 1)
@@ -328,7 +315,6 @@ func TestRetiredByReloadIsKilledAtGracefulTimeout(t *testing.T) {
 }
 
 func TestReloadWarnsOfNewSockets(t *testing.T) {
-	t.Parallel()
 	simulate(t, config.Config{Workers: 1}, good, func(s *sim) {
 		s.settled(1)
 		s.next.Backlog = 7
@@ -340,7 +326,6 @@ func TestReloadWarnsOfNewSockets(t *testing.T) {
 }
 
 func TestReloadEndsBackoff(t *testing.T) {
-	t.Parallel()
 	script := func(p *proc) {
 		if len(p.cfg.Env) == 0 {
 			p.exit(9)
@@ -362,7 +347,6 @@ func TestReloadEndsBackoff(t *testing.T) {
 // TestReloadChangesThreads: the slots of a scoreboard have a fixed size, so a
 // new one is needed, and the old one goes with its last worker.
 func TestReloadChangesThreads(t *testing.T) {
-	t.Parallel()
 	simulate(t, config.Config{Workers: 2, Threads: 1, Timeout: 10 * time.Second}, func(p *proc) {
 		p.boots()
 		if p.boot.Age == 4 {
@@ -385,7 +369,6 @@ func TestReloadChangesThreads(t *testing.T) {
 
 // TestMoreWorkersThanSlots needs a larger scoreboard, while all run.
 func TestMoreWorkersThanSlots(t *testing.T) {
-	t.Parallel()
 	simulate(t, config.Config{Workers: 1}, good, func(s *sim) {
 		s.settled(1)
 		for range minSlots {
@@ -396,7 +379,6 @@ func TestMoreWorkersThanSlots(t *testing.T) {
 }
 
 func TestStopDuringReload(t *testing.T) {
-	t.Parallel()
 	simulate(t, config.Config{Workers: 2}, good, func(s *sim) {
 		s.settled(2)
 		s.signal(unix.SIGHUP)

@@ -84,6 +84,10 @@ const firstPID = 101
 // simulate runs a master with the configuration and workers that behave like
 // script, and body beside them, in a bubble. At the end the master is stopped
 // if it still runs. The log is checked by the body, through s.
+//
+// Tests that use it are not parallel: they map scoreboards, and the race
+// detector takes memory that one test unmaps and another maps at the same
+// address for memory they share.
 func simulate(t *testing.T, cfg config.Config, script func(*proc), body func(s *sim)) {
 	t.Helper()
 	dir := t.TempDir()
@@ -317,14 +321,34 @@ func (s *sim) until(what string, cond func() bool) {
 func (s *sim) settled(n int) {
 	s.t.Helper()
 	s.until("settled", func() bool {
-		alive := s.alive()
-		for _, p := range alive {
-			if !p.ready || p.draining {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		alive := 0
+		for _, p := range s.procs {
+			if p.dead {
+				continue
+			}
+			if alive++; !p.ready || p.draining {
 				return false
 			}
 		}
-		return len(alive) == n
+		return alive == n
 	})
+}
+
+// life is what is known of a worker at some time.
+type life struct {
+	started, ended time.Time
+	ready          bool
+	boot           ipc.Boot
+}
+
+// life returns the life of the nth worker, from 1.
+func (s *sim) life(n int) life {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.procs[n-1]
+	return life{p.started, p.ended, p.ready, p.boot}
 }
 
 func (s *sim) alive() []*proc {
