@@ -15,6 +15,7 @@ import (
 	"gowsgi/internal/version"
 	"gowsgi/master"
 	"gowsgi/protocol/ipc"
+	"gowsgi/worker"
 )
 
 // exitStart is the exit code of a process that cannot even begin.
@@ -38,7 +39,7 @@ func main() {
 		// The kernel calls the process "exe", after the path it was started by.
 		// ps and top show the main thread's name, and this is the main thread.
 		sys.SetThreadName("gowsgi")
-		os.Exit(runWorker())
+		os.Exit(worker.Run())
 	}
 	title := sys.OwnTitle()
 	os.Exit(run(title, os.Stdout, os.Stderr))
