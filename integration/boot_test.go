@@ -58,7 +58,7 @@ func TestApplicationRefused(t *testing.T) {
 	}{
 		{"no such module", "nosuch", "", 3, 1, `ModuleNotFoundError: No module named 'nosuch'`},
 		{"no such package", "nosuch.module:app", "", 3, 1, `ModuleNotFoundError: No module named 'nosuch'`},
-		{"file name", "bad.py", "", 3, 1, `did you mean 'bad:application'`},
+		{"file name", "bad.py", "", 3, 0, `did you mean 'bad:application'`},
 		{"import raises", "bad", "raise ValueError('at import')", 3, 1, `ValueError: at import`},
 		{"import of an import raises", "bad", "import worse", 3, 1, `No module named 'worse'`},
 		{"syntax error", "bad", "def broken(:\n    pass", 3, 1, `SyntaxError`},

@@ -317,10 +317,20 @@ func (e *engine) continueDrain(now int64) {
 	if e.drainEnd != 0 && now >= e.drainEnd {
 		e.drainEnd = 0
 		e.idling.wait = 0
-		for e.idling.first != nil {
-			e.close(e.idling.first)
-		}
+		e.closeSilent(&e.idling)
+		e.closeSilent(&e.head)
 		e.over = e.open == 0
+	}
+}
+
+// closeSilent closes the connections in l that have sent nothing.
+func (e *engine) closeSilent(l *deadlines) {
+	for c := l.first; c != nil; {
+		next := c.next
+		if c.n == 0 {
+			e.close(c)
+		}
+		c = next
 	}
 }
 

@@ -105,6 +105,9 @@ static int make_helper(const char *source) {
   PyObject *builtins = py.PyImport_ImportModule("builtins");
   if (!builtins || py.PyDict_SetItemString(helper, "__builtins__", builtins) != 0) return -1;
   py.Py_DecRef(builtins);
+  PyObject *file = py.PyUnicode_InternFromString("<gowsgi>");
+  if (!file || py.PyDict_SetItemString(helper, "__file__", file) != 0) return -1;
+  py.Py_DecRef(file);
   PyObject *code = py.Py_CompileString(source, "<gowsgi>", Py_file_input);
   PyObject *result = code ? py.PyEval_EvalCode(code, helper, helper) : NULL;
   py.Py_DecRef(code);
@@ -225,11 +228,11 @@ int gw_load_application(const char *module, const char *attr, char **error, char
   return code;
 }
 
-/* call_helper calls a helper with at most one integer argument. */
-static int call_helper(const char *name, int with_arg, long arg) {
+/* call_helper calls a helper with an integer. */
+static int call_helper(const char *name, long arg) {
   PyObject *f = gw_helper(name);
-  PyObject *a = with_arg ? py.PyLong_FromLong(arg) : NULL;
-  PyObject *r = f ? py.PyObject_CallFunctionObjArgs(f, a, NULL) : NULL;
+  PyObject *a = py.PyLong_FromLong(arg);
+  PyObject *r = f && a ? py.PyObject_CallFunctionObjArgs(f, a, NULL) : NULL;
   int ok = r != NULL;
   if (!ok) py.PyErr_Clear();
   py.Py_DecRef(r);
@@ -239,14 +242,12 @@ static int call_helper(const char *name, int with_arg, long arg) {
 }
 
 int gw_enable_faulthandler(int fd) {
-  int r = call_helper("enable_faulthandler", 1, fd);
+  int r = call_helper("enable_faulthandler", fd);
   gw_fault_after_python();
   return r;
 }
 
-int gw_start_threads(int n) { return call_helper("start_threads", 1, n); }
-
-int gw_join_threads(void) { return call_helper("join_threads", 0, 0); }
+int gw_start_threads(int n) { return call_helper("start_threads", n); }
 
 /* gw_detach_main gives the GIL away; t is the main thread's from here on. */
 void gw_detach_main(gw_thread *t) { t->tstate = py.PyEval_SaveThread(); }

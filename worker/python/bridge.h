@@ -103,7 +103,6 @@ int gw_set_base_environ(uint32_t listeners, uint32_t i, char **pairs, int npairs
 int gw_set_wanted(char **keys, int n);
 int gw_enable_faulthandler(int fd);
 int gw_start_threads(int n);
-int gw_join_threads(void);
 
 gw_thread *gw_thread_new(uint64_t index, uint32_t max_fields);
 int gw_call(gw_thread *t);

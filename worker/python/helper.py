@@ -1,16 +1,13 @@
 """The part of gowsgi that is simpler in Python than through the C API.
 
 It is compiled into the server and runs as the module _gowsgi of every worker,
-where the bridge has put read_body and run_thread before.
+where the bridge has put read_body and run_thread before. What few workers need
+is imported by the functions that need it: a module is memory, in every worker.
 """
 
-import ast
 import importlib
-import inspect
 import io
 import os
-import threading
-import traceback
 
 
 class FileWrapper:
@@ -71,11 +68,13 @@ def _import(module):
             raise ImportError(
                 "Failed to find application, did you mean '%s:application'?"
                 % module.rpartition(".")[0]
-            )
+            ) from None
         raise
 
 
 def _literals(call, text):
+    import ast
+
     try:
         args = [ast.literal_eval(a) for a in call.args]
         kwargs = {k.arg: ast.literal_eval(k.value) for k in call.keywords}
@@ -86,32 +85,39 @@ def _literals(call, text):
     return args, kwargs
 
 
+def _parse_call(text):
+    import ast
+
+    try:
+        call = ast.parse(text, mode="eval").body
+    except (SyntaxError, ValueError):
+        call = None
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+        raise AppError("Failed to parse %r as an attribute name or function call." % text)
+    return call.func.id, call
+
+
+def _is_coroutine(f):
+    f = getattr(f, "__func__", f)
+    code = getattr(f, "__code__", None)
+    return code is not None and bool(code.co_flags & 0x80)  # inspect.CO_COROUTINE
+
+
 def load(module, attr):
     """Imports MODULE and returns what ATTR, a name or a call of one, stands for."""
     mod = _import(module)
-    try:
-        expression = ast.parse(attr, mode="eval").body
-    except (SyntaxError, ValueError):
-        raise AppError("Failed to parse %r as an attribute name or function call." % attr)
-    if isinstance(expression, ast.Name):
-        name, call = expression.id, None
-    elif isinstance(expression, ast.Call) and isinstance(expression.func, ast.Name):
-        name, call = expression.func.id, expression
-    else:
-        raise AppError("Failed to parse %r as an attribute name or function call." % attr)
+    name, call = (attr, None) if attr.isidentifier() else _parse_call(attr)
     try:
         app = getattr(mod, name)
     except AttributeError:
-        raise AppError("Failed to find attribute %r in %r." % (name, module))
+        raise AppError("Failed to find attribute %r in %r." % (name, module)) from None
     if call is not None:
         app = _make(app, *_literals(call, attr))
     if app is None:
         raise AppError("Failed to find application object: %r" % attr)
     if not callable(app):
         raise AppError("Application object must be callable.")
-    if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(
-        getattr(app, "__call__", None)
-    ):
+    if _is_coroutine(app) or _is_coroutine(getattr(app, "__call__", None)):
         raise AppError(
             "%r in %r is an ASGI application; gowsgi serves WSGI applications." % (name, module)
         )
@@ -124,12 +130,18 @@ def _make(factory, args, kwargs):
     except TypeError as e:
         # Raised by the call itself and not in the factory: its arguments are wrong.
         if e.__traceback__.tb_next is None:
-            raise AppError("".join(traceback.format_exception_only(TypeError, e)).strip())
+            import traceback
+
+            text = "".join(traceback.format_exception_only(TypeError, e)).strip()
+            raise AppError(text) from None
         raise
 
 
 def describe(exception):
-    """Returns the kind of an exception (4: no application, 3: anything else), one line, and the traceback."""
+    """Returns an exception's exit code (4: no application, 3: anything else), one
+    line, and the traceback."""
+    import traceback
+
     line = "".join(traceback.format_exception_only(type(exception), exception)).strip()
     if isinstance(exception, AppError):
         return 4, str(exception), ""
@@ -137,9 +149,12 @@ def describe(exception):
 
 
 def format_exception(exception):
-    return "".join(
-        traceback.format_exception(type(exception), exception, exception.__traceback__)
-    )
+    import traceback
+
+    tb = exception.__traceback__
+    while tb is not None and tb.tb_frame.f_code.co_filename == __file__:
+        tb = tb.tb_next  # the server's own frames are of no use to anybody
+    return "".join(traceback.format_exception(type(exception), exception, tb))
 
 
 def enable_faulthandler(fd):
@@ -148,18 +163,12 @@ def enable_faulthandler(fd):
     faulthandler.enable(file=fd, all_threads=True)
 
 
-_threads = []
-
-
 def start_threads(count):
     """Starts the application threads: ordinary ones, so that everything that
     looks at threading finds what it expects."""
+    import threading
+
     for i in range(count):
-        t = threading.Thread(target=run_thread, args=(i,), name="gowsgi-%d" % i)  # noqa: F821
-        _threads.append(t)
-        t.start()
-
-
-def join_threads():
-    for t in _threads:
-        t.join()
+        threading.Thread(
+            target=run_thread, args=(i,), name="gowsgi-%d" % i  # noqa: F821
+        ).start()

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"unsafe"
 )
 
@@ -175,11 +176,16 @@ func SetBases(bases []Base) error {
 const MaxWanted = C.GW_MAX_WANTED
 
 // SetWanted names environ keys whose values Handler.Environ gets after each call.
+// A key that is not found as given is looked for in upper case.
 func SetWanted(keys []string) error {
 	if len(keys) > MaxWanted {
 		return fmt.Errorf("at most %d environ keys can be logged", MaxWanted)
 	}
-	c := cstrings(keys)
+	var pairs []string
+	for _, k := range keys {
+		pairs = append(pairs, k, strings.ToUpper(k))
+	}
+	c := cstrings(pairs)
 	defer c.free()
 	if C.gw_set_wanted(c.ptr(), C.int(len(keys))) != 0 {
 		return errors.New("interning environ keys: out of memory")

@@ -20,8 +20,9 @@ static PyObject *list_type, *tuple_type;
 static size_t call_offset;
 static PyObject *str_close;
 
-/* Keys of the environ that the access log wants. */
-static PyObject *wanted[GW_MAX_WANTED];
+/* Keys of the environ that the access log wants: as given and, since gunicorn
+ * ignores their case, in upper case. */
+static PyObject *wanted[GW_MAX_WANTED][2];
 static int nwanted;
 
 /* The request this OS thread runs, for callables shared by all requests. */
@@ -395,7 +396,8 @@ static int close_iterable(gw_thread *t, PyObject *iterable) {
 
 static void give_wanted(gw_thread *t) {
   for (int i = 0; i < nwanted; i++) {
-    PyObject *v = py.PyDict_GetItemWithError(t->environ, wanted[i]); /* borrowed */
+    PyObject *v = py.PyDict_GetItemWithError(t->environ, wanted[i][0]); /* borrowed */
+    if (!v) v = py.PyDict_GetItemWithError(t->environ, wanted[i][1]);
     if (!v) continue;
     char *text = gw_text(v);
     gwgoEnviron(t->index, i, (gw_bytes){text, strlen(text)});
@@ -489,11 +491,14 @@ int gw_request_setup(void) {
   return make_call_type() == 0 && gw_environ_setup() == 0 ? 0 : -1;
 }
 
-/* gw_set_wanted names the environ keys that gwgoEnviron gets after each call. */
+/* gw_set_wanted names the environ keys that gwgoEnviron gets after each call:
+ * pairs of a key and its upper-case form. */
 int gw_set_wanted(char **keys, int n) {
   for (int i = 0; i < n && i < GW_MAX_WANTED; i++) {
-    wanted[i] = py.PyUnicode_InternFromString(keys[i]);
-    if (!wanted[i]) return -1;
+    for (int j = 0; j < 2; j++) {
+      wanted[i][j] = py.PyUnicode_InternFromString(keys[2 * i + j]);
+      if (!wanted[i][j]) return -1;
+    }
     nwanted = i + 1;
   }
   return 0;
