@@ -72,9 +72,9 @@ func TestAccessLogAtoms(t *testing.T) {
 		{"%({x-nosuch}o)s", `-`},
 		{"%({server_protocol}e)s", `HTTP/1\.1`},
 		{"%({wsgi.url_scheme}e)s", `http`},
+		{"%({SERVER_PROTOCOL}e)s", `HTTP/1\.1`},
 		{"%({x-nosuch}e)s", `-`},
 		{"100%% %(m)s%(m)s", `100% POSTPOST`},
-		{"%(nosuch)s", `-`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.format, func(t *testing.T) {

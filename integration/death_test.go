@@ -149,6 +149,7 @@ func TestExceptionInAView(t *testing.T) {
 		answering(t, s, 2)
 		for _, tt := range tests {
 			t.Run(tt.name+" with "+threads+" threads", func(t *testing.T) {
+				s := s.In(t)
 				mark := s.Log.Mark()
 				r := s.Get("/raise?" + tt.query)
 				if r.Status != 500 || r.Header.Get("Content-Type") == "" {

@@ -22,9 +22,9 @@ var logLine = regexp.MustCompile(`^\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4})\
 // read gunicorn's log know.
 func TestLogOfALife(t *testing.T) {
 	t.Parallel()
-	s := start(t, "-w", "2", "hello")
+	s := start(t, "-w", "2", "probe")
 	workers := s.WaitBooted(2)
-	s.GetOK("/")
+	answering(t, s, 2)
 	if code := s.Stop(); code != 0 {
 		t.Errorf("exit code %d, want 0", code)
 	}

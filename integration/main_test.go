@@ -269,3 +269,5 @@ func mkdir(t testing.TB, path string) {
 		t.Fatal(err)
 	}
 }
+
+func itoa(n int) string { return strconv.Itoa(n) }

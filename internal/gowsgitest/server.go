@@ -149,10 +149,27 @@ func (s *Server) WaitListening() {
 		network, addr := parseURL(url)
 		if _, text, err := net.SplitHostPort(addr); network == "tcp" && err == nil {
 			port, _ := strconv.Atoi(text)
-			s.inodes = append(s.inodes, listeningInodes(port)...)
+			for _, inode := range listeningInodes(port) {
+				// With SO_REUSEPORT the port may be somebody else's as well.
+				if s.holds(inode) {
+					s.inodes = append(s.inodes, inode)
+				}
+			}
 		}
 	}
 	s.client = newClient(s.Network, s.Addr)
+}
+
+// holds reports whether the master or a worker has the socket with this inode.
+func (s *Server) holds(inode string) bool {
+	for _, pid := range append(Children(s.PID), s.PID) {
+		for _, target := range Descriptors(pid) {
+			if target == "socket:["+inode+"]" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func parseURL(url string) (network, addr string) {
@@ -160,6 +177,13 @@ func parseURL(url string) (network, addr string) {
 		return "unix", path
 	}
 	return "tcp", strings.TrimPrefix(url, "http://")
+}
+
+// In returns the same server for a subtest: what fails, fails tb.
+func (s *Server) In(tb testing.TB) *Server {
+	c := *s
+	c.tb = tb
+	return &c
 }
 
 // Signal sends sig to the master.
