@@ -42,8 +42,8 @@ func TestClass(t *testing.T) {
 // every byte in every position of a short string.
 func TestWords(t *testing.T) {
 	t.Parallel()
-	for n := range 20 {
-		for _, fill := range []byte{'a', ' ', '!', '~', '\t', 0x80, 0xff} {
+	for n := range 18 {
+		for _, fill := range []byte{'a', '\t', 0xff} {
 			b := bytes.Repeat([]byte{fill}, n)
 			for at := range n {
 				for c := range 256 {

@@ -27,18 +27,26 @@
 //
 // The reference where the RFCs leave a choice is gunicorn 27. Departures:
 //
-//   - A request in HTTP/1.1 without Host is a 400 (RFC 9112, 3.2). gunicorn
-//     accepts it.
+//   - A request in HTTP/1.1 without Host, or with a value of Host that is no
+//     host and port, is a 400 (RFC 9112, 3.2). gunicorn accepts both.
 //   - A fragment ("#") in the request-target is a 400 (RFC 9112, 3.2: no form
 //     has one). gunicorn drops it, which lets a proxy and the application see
 //     two different paths.
+//   - A target in absolute-form must be http or https, with a host and without
+//     userinfo (RFC 9110, 4.2); one in authority-form must be host and port
+//     (RFC 9112, 3.2.3). gunicorn accepts anything with "://" in it, and
+//     anything at all with CONNECT.
 //   - Transfer codings other than chunked are a 501 (RFC 9112, 6.1). gunicorn
 //     accepts some before the final chunked and hands the application content
-//     that is still encoded.
+//     that is still encoded. Any Transfer-Encoding in HTTP/1.0 is a 400.
 //   - HTTP/2.0 and other major versions are a 505 (RFC 9110, 15.6.6); gunicorn
 //     says 400.
-//   - Limits that gunicorn calls unlimited end at a bound all the same, see
-//     Limits.
+//   - An expectation other than 100-continue in HTTP/1.0 is ignored, as
+//     100-continue is there (RFC 9110, 10.1.1); gunicorn says 417.
+//   - A chunk size has at most 15 digits, the extensions of a chunk at most
+//     1 KiB, trailer fields at most 16380 bytes. gunicorn has no limit on the
+//     digits, and those of the head on the others.
+//   - An unlimited request line ends at a bound all the same, see Limits.
 //
 // Names with an underscore are not judged here: which of them reach the
 // application is the business of the environ.

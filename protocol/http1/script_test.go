@@ -15,7 +15,7 @@ const chunkedHead = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\
 
 // maxSplits is the number of places at which a long input is cut in two; a
 // shorter one is cut at every place.
-const maxSplits = 1000
+const maxSplits = 200
 
 // TestScripts runs the scripts, one for each clause. What came in whole must
 // look the same when it comes byte by byte and in any two pieces.
