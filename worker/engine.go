@@ -177,13 +177,11 @@ func (e *engine) run(t *thread) {
 		switch {
 		case len(e.ready) > 0:
 			e.serveReady(t)
-		case e.leader == nil || e.leader == e.watcher.lead:
-			if e.leader != nil {
-				e.epoch++
-			}
-			e.leader = t
 		case e.leader == t:
 			e.turn(t)
+		case e.mayLead(t):
+			e.epoch++
+			e.leader = t
 		default:
 			e.park(t)
 		}
@@ -196,8 +194,18 @@ func (e *engine) run(t *thread) {
 	signalFD(e.overFD)
 }
 
+// mayLead reports whether t, back from a call, shall take the lead. If the leader
+// is in a call itself and t's was long, calls block here, and t takes over rather
+// than wait for the watcher to notice. After a short call it parks: two threads
+// that take turns at short calls would do nothing but fight for the GIL.
+func (e *engine) mayLead(t *thread) bool {
+	return e.leader == nil || e.leader == e.watcher.lead ||
+		e.leader.record.Started() != 0 && e.clock.Now()-t.start >= int64(shortCall) && t.start != 0
+}
+
 // park waits until the watcher makes t the leader, or all is over.
 func (e *engine) park(t *thread) {
+	t.start = 0
 	e.idle = append(e.idle, t)
 	e.mu.Unlock()
 	<-t.wake
