@@ -43,6 +43,8 @@
 //     says 400.
 //   - An expectation other than 100-continue in HTTP/1.0 is ignored, as
 //     100-continue is there (RFC 9110, 10.1.1); gunicorn says 417.
+//   - A Content-Length above the range of int64 is a 400; gunicorn waits for
+//     that much content.
 //   - A chunk size has at most 15 digits, the extensions of a chunk at most
 //     1 KiB, trailer fields at most 16380 bytes. gunicorn has no limit on the
 //     digits, and those of the head on the others.
