@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -34,12 +33,11 @@ type listener struct {
 	fd      int
 	network string // "tcp" or "unix"
 	addr    string // as bound: "127.0.0.1:8000", "[::1]:8000", a path
-	// inode of the socket file that bind made, to unlink at exit; nil for others.
-	inode *inode
+	// file refers to the socket file that bind made (O_PATH), 0 if there is none.
+	// It tells the file from one that replaced it: as long as it is open the
+	// inode's number is not used again.
+	file int
 }
-
-// inode identifies a file whatever name it goes by.
-type inode struct{ dev, ino uint64 }
 
 // url returns the address as the line "Listening at" shows it.
 func (l *listener) url() string {
@@ -65,22 +63,24 @@ func (l *listener) close() error {
 // unlink removes the socket file that bind made, unless the name belongs to
 // another file by now: a second server may have replaced it.
 func (l *listener) unlink() error {
-	if l.inode == nil {
+	if l.file <= 0 {
 		return nil
 	}
-	now, err := statInode(l.addr)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && *now != *l.inode {
+	file := l.file
+	l.file = 0
+	defer unix.Close(file)
+	var ours, now unix.Stat_t
+	if err := unix.Fstat(file, &ours); err != nil {
+		return os.NewSyscallError("fstat", err)
+	}
+	err := unix.Lstat(l.addr, &now)
+	if errors.Is(err, unix.ENOENT) || err == nil && (now.Dev != ours.Dev || now.Ino != ours.Ino) {
 		return nil
 	}
-	return errors.Join(err, os.Remove(l.addr))
-}
-
-func statInode(path string) (*inode, error) {
-	var st unix.Stat_t
-	if err := unix.Lstat(path, &st); err != nil {
-		return nil, &os.PathError{Op: "lstat", Path: path, Err: err}
+	if err != nil {
+		return &os.PathError{Op: "lstat", Path: l.addr, Err: err}
 	}
-	return &inode{dev: uint64(st.Dev), ino: st.Ino}, nil
+	return os.Remove(l.addr)
 }
 
 // bindAll opens the sockets: those systemd passed, if any, else those of the
@@ -275,7 +275,7 @@ func bindUnix(path string, backlog int) (*listener, error) {
 	}
 	l := &listener{fd: fd, network: "unix", addr: path}
 	if err == nil && !abstract {
-		l.inode, err = statInode(path)
+		l.file, err = unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	}
 	if err == nil {
 		err = os.NewSyscallError("listen", unix.Listen(fd, backlog))

@@ -171,12 +171,12 @@ func (m *Master) bury(w *worker) {
 		return
 	}
 	m.backoff.died(w.wave, now.Sub(w.spawned), now)
-	if delay := m.backoff.until.Sub(now); delay > 0 {
-		m.log.Info().Dur("delay_ms", delay).Int("deaths", m.backoff.fails).
-			Msgf("Next worker in %.1fs", delay.Seconds())
-	}
 	if wasBooting && m.reload != nil && w.gen == m.gen {
 		m.abandonReload("worker died before it was ready", "")
+	}
+	if delay := m.backoff.until.Sub(now); delay > 0 && m.wantsWorker() {
+		m.log.Info().Dur("delay_ms", delay).Int("deaths", m.backoff.fails).
+			Msgf("Next worker in %.1fs", delay.Seconds())
 	}
 }
 
