@@ -8,4 +8,6 @@ VENV = BENCH / ".venv"
 WORK = BENCH / ".work"  # logs and the served file of the last run
 RESULTS = BENCH / "results"
 APPS = BENCH / "apps"
-GOWSGI = ROOT / "bin" / "gowsgi"
+BUILT = ROOT / "bin" / "gowsgi"
+# A copy of what was built: a build in the middle of a run changes nothing.
+GOWSGI = WORK / "gowsgi"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import shlex
+import signal
 import sys
 
 from . import RESULTS, machine, measure, report, scenarios, servers, setup
@@ -71,14 +72,15 @@ def _prepare(args):
     setup.system(args.install)
     setup.venv(args.python)
     setup.files()
-    if not args.no_build:
-        setup.gowsgi()
+    setup.gowsgi(build=not args.no_build)
 
 
 def _run(args, chosen, peers, path):
     command = " ".join([sys.argv[0], *map(shlex.quote, sys.argv[1:])])
     run = {"command": command, "machine": machine.describe(), "rounds": args.rounds,
            "seconds": args.seconds, "cells": {}}
+    # So that the servers, each in a session of its own, end with this process.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         for s in chosen:
             measure.stderr(f"{s.name}: {s.title}")

@@ -81,28 +81,42 @@ def scenario(s, servers, plan, say):
             if why:
                 cell.fault = "left out: " + why
                 continue
-            try:
-                r = stack.enter_context(Running(server, s))
-                cell.command = r.command
-                r.wait_ready()
-                cell.kept_alive = r.kept_alive
-                _run(r, 0, 1)  # warm-up
+            r = _started(stack, server, s, cell, say)
+            if r:
                 running.append(r)
-            except (ServerError, wrk.WrkError, OSError) as e:
-                cell.fault = str(e)
-                say(f"  {server.name}: {e}")
         for n in range(plan.rounds):
             procfs.wait_quiet(plan.quiet, NOISY)
             for r in rotated(running, n):
                 cell = cells[r.server.name]
                 if not cell.fault:
                     _timed(r, n, plan.seconds, cell, say)
+                    if cell.fault:
+                        r.stop()  # it must not disturb the others
     ours = cells.get("gowsgi")
     if ours and not ours.fault:
         for cell in cells.values():
             if not cell.fault:
                 cell.ratio = paired_ratio(ours.rates(), cell.rates())
     return list(cells.values())
+
+
+def _started(stack, server, s, cell, say):
+    """Starts server, which stack ends, and notes it in its cell. None if it does
+    not get as far as the first round."""
+    r = None
+    try:
+        r = stack.enter_context(Running(server, s))
+        cell.command = r.command
+        r.wait_ready()
+        cell.kept_alive = r.kept_alive
+        _run(r, 0, 1)  # warm-up
+        return r
+    except (ServerError, wrk.WrkError, OSError) as e:
+        cell.fault = str(e)
+        say(f"  {server.name}: {e}")
+    if r:
+        r.stop()
+    return None
 
 
 def _timed(r, n, seconds, cell, say):

@@ -130,6 +130,7 @@ class Running:
         self.command = server.command(scenario, self.port)
         self.log = WORK / f"{scenario.name}-{server.name}.log"
         self.kept_alive = None
+        self.stopped = False
         env = dict(os.environ, PYTHONPATH=str(APPS), BENCH_FILE=str(WORK / "file.bin"),
                    VIRTUAL_ENV=str(VENV), PYTHONDONTWRITEBYTECODE="1")
         for name in ("GUNICORN_CMD_ARGS", "GOWSGI_CMD_ARGS", "WEB_CONCURRENCY"):
@@ -213,16 +214,21 @@ class Running:
 
     def stop(self):
         """Ends the server: SIGTERM to it, and after STOP seconds SIGKILL to what
-        is left of it."""
-        before = {(p.pid, p.started) for p in procfs.tree(self.pid, procfs.processes())}
+        is left of it. A second call does nothing."""
+        if self.stopped:
+            return
+        self.stopped = True
+        ours = set()
         if self.process.poll() is None:
+            # Named now: once it has been waited for, its pid may be another's.
+            ours = {(p.pid, p.started) for p in procfs.tree(self.pid, procfs.processes())}
             self.process.terminate()
             try:
                 self.process.wait(STOP)
             except subprocess.TimeoutExpired:
                 pass
         for p in procfs.processes():
-            if (p.pid, p.started) not in before and p.session != self.pid:
+            if (p.pid, p.started) not in ours and p.session != self.pid:
                 continue
             try:
                 os.kill(p.pid, signal.SIGKILL)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from . import BENCH, GOWSGI, ROOT, VENV, WORK, servers
+from . import BENCH, BUILT, GOWSGI, ROOT, VENV, WORK, servers
 from .measure import stderr as say
 
 REQUIREMENTS = BENCH / "requirements.txt"
@@ -90,16 +90,16 @@ def versions(distributions):
     return dict(line.split() for line in out.splitlines())
 
 
-def gowsgi():
-    """Builds bin/gowsgi. A failure is said and leaves what was built before."""
+def gowsgi(build):
+    """Copies bin/gowsgi to where the run takes it from, after building it if
+    build is set. A failure is said, and the run has no gowsgi."""
+    GOWSGI.unlink(missing_ok=True)
     try:
-        r = subprocess.run(["go", "build", "-o", str(GOWSGI), "./cmd/gowsgi"], cwd=ROOT,
-                           capture_output=True, text=True)
-    except OSError as e:
-        say(f"cannot build gowsgi: {e}")
-        return
-    if r.returncode:
-        say("cannot build gowsgi:\n" + r.stderr.strip())
+        if build:
+            subprocess.run(["go", "build", "-o", str(BUILT), "./cmd/gowsgi"], cwd=ROOT, check=True)
+        shutil.copy2(BUILT, GOWSGI)
+    except (OSError, subprocess.CalledProcessError) as e:
+        say(f"no gowsgi in this run: {e}")
 
 
 def has_floor():
