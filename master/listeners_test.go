@@ -205,7 +205,7 @@ func TestAdoptFD(t *testing.T) {
 		want string
 	}{
 		{"closed", 9999, "fd://N is not an open file descriptor"},
-		{"file", null, "fd://N is not a socket"},
+		{"file", int(null.Fd()), "fd://N is not a socket"},
 		{"not listening", silent, "fd://N is not a listening stream socket"},
 		{"datagrams", datagrams, "fd://N is not a listening stream socket"},
 	} {

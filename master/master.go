@@ -73,6 +73,8 @@ type Master struct {
 	// deathR goes to the workers; deathW is never written to. The kernel closes
 	// it when the master is gone, however it went.
 	deathR, deathW int
+	// handoff is the queue in which workers pass connections on, see package ipc.
+	handoff [2]int
 	board          *board
 
 	workers map[int]*worker // not gone, by pid
@@ -130,6 +132,7 @@ func newMaster(cfg *config.Config, opts Options, env env) *Master {
 		gen:     &generation{n: 1, cfg: cfg},
 		deathR:  -1,
 		deathW:  -1,
+		handoff: [2]int{-1, -1},
 		workers: make(map[int]*worker),
 		target:  cfg.Workers,
 		backoff: backoff{jitter: env.jitter},
@@ -203,7 +206,7 @@ func (m *Master) start() error {
 	if err := m.interruptible(m.findFirstPython); err != nil {
 		return err
 	}
-	if err := m.openDeathPipe(); err != nil {
+	if err := m.openPipes(); err != nil {
 		return err
 	}
 	if cfg.PIDFile != "" {
@@ -266,10 +269,23 @@ func (m *Master) findFirstPython(ctx context.Context) error {
 	return err
 }
 
-func (m *Master) openDeathPipe() (err error) {
-	m.deathR, m.deathW, err = sys.Pipe()
-	return err
+// openPipes makes what workers share besides the listeners: the death pipe and
+// the hand-off queue.
+func (m *Master) openPipes() (err error) {
+	if m.deathR, m.deathW, err = sys.Pipe(); err != nil {
+		return err
+	}
+	m.handoff, err = unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("socketpair", err)
+	}
+	// What fits bounds the queue. The kernel cuts it to net.core.wmem_max.
+	_ = unix.SetsockoptInt(m.handoff[1], unix.SOL_SOCKET, unix.SO_SNDBUF, handoffBuffer)
+	return nil
 }
+
+// handoffBuffer is the wanted size of the hand-off queue in bytes.
+const handoffBuffer = 4 << 20
 
 // interruptible runs a blocking step of the start, before there is a loop, and
 // lets TERM, INT and QUIT end it. The step must return soon after its context
@@ -521,6 +537,7 @@ func (m *Master) startSpec(w *worker) (*startSpec, error) {
 		env:        workerEnviron(m.opts.Environ, w.gen.cfg.Env),
 		death:      m.deathR,
 		scoreboard: int(w.board.file.Fd()),
+		handoff:    m.handoff,
 	}
 	for _, l := range m.listeners {
 		boot.Listeners = append(boot.Listeners, l.ipc())
@@ -552,7 +569,7 @@ func (m *Master) cleanUp() error {
 	if m.pidFile != nil {
 		errs = append(errs, m.pidFile.remove())
 	}
-	for _, fd := range []int{m.deathR, m.deathW} {
+	for _, fd := range []int{m.deathR, m.deathW, m.handoff[0], m.handoff[1]} {
 		if fd >= 0 {
 			errs = append(errs, os.NewSyscallError("close", unix.Close(fd)))
 		}

@@ -76,6 +76,7 @@ func (m *Master) stopAll(s *stopping, now time.Time) {
 		return
 	}
 	for _, w := range m.workers {
+		w.board.sb.Global().SetStopping()
 		switch {
 		case s.quick:
 			sig := unix.SIGQUIT

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -30,18 +30,20 @@ type startSpec struct {
 	boot  []byte   // JSON of an ipc.Boot
 	// Descriptors, owned by the caller.
 	death, scoreboard int
+	handoff           [2]int // reading and writing end
 	listeners         []int
 }
 
-// startProcess starts a worker.
+// startProcess starts a worker, its descriptors by exec.Cmd.ExtraFiles.
 //
-// It uses syscall.ForkExec and plain descriptor numbers rather than os/exec:
-// exec.Cmd calls Fd() on each of its ExtraFiles, which for many ways to make
-// such a File puts the descriptor into blocking mode. O_NONBLOCK belongs to the
-// open file description, which all workers share, so starting one worker would
-// let every other one hang in accept4. Numbers have no mode to lose. The second
-// gain: no os.Process exists that could wait for the child behind the back of
-// the master's one reaper.
+// exec.Cmd calls Fd() on each file, and File.Fd takes a descriptor that the os
+// package itself made non-blocking back into blocking mode. O_NONBLOCK belongs to
+// the open file description, which all workers share, so that would let every
+// running worker hang in accept4. The files are therefore made by os.NewFile
+// around descriptors that are non-blocking already: those the package leaves as
+// they are (a test looks at the flags after each start).
+//
+// Nobody waits for the os.Process: the master's one reaper collects the child.
 func startProcess(s *startSpec) (pid int, status statusPipe, err error) {
 	stdin, err := devNull()
 	if err != nil {
@@ -62,32 +64,58 @@ func startProcess(s *startSpec) (pid int, status statusPipe, err error) {
 		unix.Close(r)
 		return 0, nil, os.NewSyscallError("fcntl", err)
 	}
-	files := make([]uintptr, ipc.FDListeners, ipc.FDListeners+len(s.listeners))
-	files[0], files[1], files[2] = uintptr(stdin), 1, 2
-	files[ipc.FDDeath] = uintptr(s.death)
-	files[ipc.FDStatus] = uintptr(w)
-	files[ipc.FDBoot] = uintptr(boot)
-	files[ipc.FDScoreboard] = uintptr(s.scoreboard)
-	for _, fd := range s.listeners {
-		files = append(files, uintptr(fd))
-	}
-	pid, err = syscall.ForkExec(selfExe, []string{s.title}, &syscall.ProcAttr{Dir: s.dir, Env: s.env, Files: files})
+	fds := make([]int, ipc.FDListeners-firstExtra, ipc.FDListeners-firstExtra+len(s.listeners))
+	fds[ipc.FDDeath-firstExtra] = s.death
+	fds[ipc.FDStatus-firstExtra] = w
+	fds[ipc.FDBoot-firstExtra] = boot
+	fds[ipc.FDScoreboard-firstExtra] = s.scoreboard
+	fds[ipc.FDHandoffRead-firstExtra] = s.handoff[0]
+	fds[ipc.FDHandoffWrite-firstExtra] = s.handoff[1]
+	files, err := extraFiles(append(fds, s.listeners...))
+	defer closeFiles(files)
 	if err != nil {
+		unix.Close(r)
+		return 0, nil, err
+	}
+	cmd := &exec.Cmd{
+		Path: selfExe, Args: []string{s.title}, Dir: s.dir, Env: s.env,
+		Stdin: stdin, Stdout: os.Stdout, Stderr: os.Stderr, ExtraFiles: files,
+	}
+	if err := cmd.Start(); err != nil {
 		unix.Close(r)
 		return 0, nil, fmt.Errorf("%s: %w", selfExe, err)
 	}
-	return pid, &osStatus{file: os.NewFile(uintptr(r), "status")}, nil
+	pid = cmd.Process.Pid
+	return pid, &osStatus{file: os.NewFile(uintptr(r), "status")}, cmd.Process.Release()
+}
+
+// firstExtra is the descriptor ExtraFiles begin at.
+const firstExtra = 3
+
+// extraFiles wraps copies of the descriptors, which the caller keeps: a File
+// closes its own when it is collected.
+func extraFiles(fds []int) ([]*os.File, error) {
+	var files []*os.File
+	for _, fd := range fds {
+		dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return files, os.NewSyscallError("fcntl", err)
+		}
+		files = append(files, os.NewFile(uintptr(dup), "inherited"))
+	}
+	return files, nil
+}
+
+func closeFiles(files []*os.File) {
+	for _, f := range files {
+		// Copies, and nothing was written through them.
+		_ = f.Close()
+	}
 }
 
 // devNull returns the workers' standard input. The descriptor stays open for
 // the life of the process.
-var devNull = sync.OnceValues(func() (int, error) {
-	fd, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return -1, &os.PathError{Op: "open", Path: os.DevNull, Err: err}
-	}
-	return fd, nil
-})
+var devNull = sync.OnceValues(func() (*os.File, error) { return os.Open(os.DevNull) })
 
 // osStatus is a statusPipe on a real pipe.
 type osStatus struct{ file *os.File }

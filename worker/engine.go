@@ -75,6 +75,7 @@ type engine struct {
 	unixListener []bool
 	threads      []*thread
 	watcher      watcher
+	siblings     handoff
 
 	// draining is set from outside (drain, stop), and read by everybody.
 	draining atomic.Bool
@@ -145,6 +146,11 @@ func newEngine(cfg *config.Config, log zerolog.Logger, slot *ipc.Slot) (*engine,
 // one (EPOLLEXCLUSIVE).
 func (e *engine) listen(l listener) error {
 	return e.top.add(l.fd, 0, unix.EPOLLIN|unix.EPOLLEXCLUSIVE)
+}
+
+// listenHandoff starts taking connections out of the hand-off queue.
+func (e *engine) listenHandoff() error {
+	return e.top.add(e.siblings.read, 0, unix.EPOLLIN|unix.EPOLLEXCLUSIVE)
 }
 
 // wake makes the leader look at draining and quick.
@@ -315,8 +321,12 @@ func (e *engine) continueDrain(now int64) {
 		}
 		e.listeners = nil
 		e.acceptAt = 0
+		_ = e.top.del(e.siblings.read)
 		// A client may be sending its next request right now; it is answered.
 		e.drainEnd = now + int64(min(max(e.cfg.KeepAlive, 0), e.cfg.GracefulTimeout/2))
+	}
+	if e.siblings.serving() {
+		e.handOffAll()
 	}
 	if e.quick.Load() || e.open == 0 {
 		e.over = true
@@ -346,6 +356,8 @@ func (e *engine) closeSilent(l *deadlines) {
 func (e *engine) topEvent(t *thread, fd int) {
 	switch fd {
 	case e.conns.fd:
+	case e.siblings.read:
+		e.receive(t)
 	case e.wakeFD:
 		if !e.over { // else all threads shall see it
 			var b [8]byte

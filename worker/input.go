@@ -78,7 +78,11 @@ func (e *engine) advance(t *thread, c *conn) {
 			e.awaitInput(c)
 			return
 		}
-		if t == e.watcher.lead || turn == maxPipelined {
+		if t == e.watcher.lead {
+			e.passOn(c)
+			return
+		}
+		if turn == maxPipelined {
 			e.queue(c)
 			return
 		}
@@ -88,6 +92,15 @@ func (e *engine) advance(t *thread, c *conn) {
 			return
 		}
 	}
+}
+
+// passOn finds somebody for the complete request of c while every thread is in a
+// long call: a worker that is idle, or whoever is free first.
+func (e *engine) passOn(c *conn) {
+	if e.siblings.serving() && e.handOff(c) {
+		return
+	}
+	e.queue(c)
 }
 
 // queue leaves the complete request of c to the next free thread.

@@ -105,7 +105,7 @@ func (p *parent) listeners() []listener {
 // inherited returns every descriptor that must not outlive the server in a child
 // the application forks.
 func (p *parent) inherited() []int {
-	fds := []int{ipc.FDDeath, ipc.FDStatus}
+	fds := []int{ipc.FDDeath, ipc.FDStatus, ipc.FDHandoffRead, ipc.FDHandoffWrite}
 	for i := range p.boot.Listeners {
 		fds = append(fds, ipc.FDListeners+i)
 	}

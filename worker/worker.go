@@ -150,6 +150,7 @@ func (p *process) prepare() error {
 	for _, l := range e.listeners {
 		e.unixListener = append(e.unixListener, l.unix)
 	}
+	e.siblings.init(ipc.FDHandoffRead, ipc.FDHandoffWrite, p.parent.board, boot.Slot)
 	e.script = os.Getenv("SCRIPT_NAME")
 	e.quota = quota(p.cfg)
 	e.recycle = func(served uint64) {
@@ -212,6 +213,9 @@ func (p *process) serve(quit chan os.Signal) int {
 		if err := e.listen(l); err != nil {
 			return p.bootFailed(err)
 		}
+	}
+	if err := e.listenHandoff(); err != nil {
+		return p.bootFailed(err)
 	}
 	e.slot.SetState(ipc.StateServing)
 	if p.main.main {

@@ -5,7 +5,7 @@
 //
 //	master                                   worker
 //	  | ExtraFiles: death, status, boot,       |
-//	  |   scoreboard, listener 0..n            |
+//	  |   scoreboard, hand-off, listener 0..n  |
 //	  |--------------------------------------->| exec, environment EnvWorker=Version
 //	  |                                        | reads Boot from FDBoot
 //	  |                                        | starts CPython, imports the application
@@ -41,8 +41,14 @@ const (
 	FDBoot = 5
 	// FDScoreboard is the memory file of the Scoreboard.
 	FDScoreboard = 6
+	// FDHandoffRead and FDHandoffWrite are the two ends of the hand-off queue, one
+	// SOCK_SEQPACKET socket pair that all workers share: whoever is idle takes
+	// connections out of it. The master holds both ends, so a connection in the
+	// queue survives every worker.
+	FDHandoffRead  = 7
+	FDHandoffWrite = 8
 	// FDListeners is the first listener; they follow in the order of Boot.Listeners.
-	FDListeners = 7
+	FDListeners = 9
 )
 
 // Exit codes of a worker that could not start serving. They count only

@@ -120,7 +120,21 @@ func (t *Thread) InFlight(now int64) (InFlight, bool) {
 	return r, true
 }
 
+// Global is the part of the scoreboard that only the master writes.
+type Global struct {
+	stopping atomic.Uint32
+}
+
+// SetStopping says that the whole server stops: workers that drain keep their
+// connections, for nobody is left to take them. It is never taken back.
+func (g *Global) SetStopping() { g.stopping.Store(1) }
+
+// Stopping reports whether SetStopping was called.
+func (g *Global) Stopping() bool { return g.stopping.Load() != 0 }
+
 const (
+	// page keeps the global part, and the slots of different workers, apart.
+	page         = 4096
 	slotHeader   = int(unsafe.Sizeof(Slot{}))
 	threadRecord = int(unsafe.Sizeof(Thread{}))
 )
@@ -135,11 +149,10 @@ type Scoreboard struct {
 }
 
 // scoreboardSize returns the bytes a scoreboard takes.
-func scoreboardSize(slots, threads int) int { return slots * slotSize(threads) }
+func scoreboardSize(slots, threads int) int { return page + slots*slotSize(threads) }
 
 // slotSize keeps slots of different workers on different pages.
 func slotSize(threads int) int {
-	const page = 4096
 	return (slotHeader + threads*threadRecord + page - 1) / page * page
 }
 
@@ -193,9 +206,15 @@ func (s *Scoreboard) Slots() int { return s.slots }
 // Threads returns the number of thread records a slot has.
 func (s *Scoreboard) Threads() int { return s.threads }
 
+// Global returns the master's part.
+func (s *Scoreboard) Global() *Global { return (*Global)(unsafe.Pointer(&s.mem[0])) }
+
+// slotAt returns where slot i begins.
+func (s *Scoreboard) slotAt(i int) int { return page + i*slotSize(s.threads) }
+
 // Slot returns slot i, 0 <= i < Slots.
 func (s *Scoreboard) Slot(i int) *Slot {
-	return (*Slot)(unsafe.Pointer(&s.mem[i*slotSize(s.threads)]))
+	return (*Slot)(unsafe.Pointer(&s.mem[s.slotAt(i)]))
 }
 
 // Thread returns the record of thread j of slot i.
@@ -203,11 +222,11 @@ func (s *Scoreboard) Thread(i, j int) *Thread {
 	if j < 0 || j >= s.threads {
 		panic("ipc: no such thread")
 	}
-	return (*Thread)(unsafe.Pointer(&s.mem[i*slotSize(s.threads)+slotHeader+j*threadRecord]))
+	return (*Thread)(unsafe.Pointer(&s.mem[s.slotAt(i)+slotHeader+j*threadRecord]))
 }
 
 // Clear empties slot i for a new worker. Only the master calls it, while no
 // process uses the slot.
 func (s *Scoreboard) Clear(i int) {
-	clear(s.mem[i*slotSize(s.threads) : (i+1)*slotSize(s.threads)])
+	clear(s.mem[s.slotAt(i):s.slotAt(i+1)])
 }

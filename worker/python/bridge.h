@@ -31,6 +31,7 @@ typedef struct {
   const gw_field *fields;
   uint32_t nfields;
   gw_span method, target, query;
+  gw_span host;         /* len 0: HTTP_HOST is the field's */
   gw_bytes path_info;   /* decoded */
   gw_bytes script_name; /* NULL: as the base environ has it */
   gw_bytes remote_addr;

@@ -29,7 +29,7 @@ static struct {
   PyObject *REQUEST_METHOD, *PATH_INFO, *RAW_URI, *QUERY_STRING, *SCRIPT_NAME;
   PyObject *SERVER_PROTOCOL, *SERVER_NAME, *SERVER_PORT;
   PyObject *REMOTE_ADDR, *REMOTE_PORT, *url_scheme, *input;
-  PyObject *CONTENT_TYPE, *CONTENT_LENGTH;
+  PyObject *HTTP_HOST;
 } key;
 
 static PyObject *https, *http_1_0, *comma;
@@ -219,6 +219,8 @@ static int put_peer(gw_thread *t, PyObject *d) {
 }
 
 static int put_server(PyObject *d, const gw_request *r) {
+  /* The authority of an absolute-form target outranks the field (RFC 9112, 3.2.2). */
+  if (r->host.len && put_span(d, key.HTTP_HOST, r->buf, r->host) != 0) return -1;
   if (r->https && py.PyDict_SetItem(d, key.url_scheme, https) != 0) return -1;
   if (r->server_name.len && put_bytes(d, key.SERVER_NAME, r->server_name) != 0) return -1;
   if (r->server_port.len && put_bytes(d, key.SERVER_PORT, r->server_port) != 0) return -1;
@@ -273,6 +275,7 @@ int gw_environ_setup(void) {
       {&key.REMOTE_PORT, "REMOTE_PORT"},
       {&key.url_scheme, "wsgi.url_scheme"},
       {&key.input, "wsgi.input"},
+      {&key.HTTP_HOST, "HTTP_HOST"},
       {&https, "https"},
       {&http_1_0, "HTTP/1.0"},
       {&comma, ","},

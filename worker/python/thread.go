@@ -169,6 +169,10 @@ func (t *Thread) Call(r *Request) Result {
 	q.fields = t.c.fields
 	q.nfields = C.uint32_t(len(h.Fields))
 	q.method, q.target, q.query = span(h.Method), span(h.Target), span(h.Query)
+	q.host = C.gw_span{}
+	if h.Form == http1.Absolute {
+		q.host = span(h.Host)
+	}
 	q.path_info, q.script_name = lend(r.PathInfo), lend(r.ScriptName)
 	q.server_name, q.server_port = lend(r.ServerName), lend(r.ServerPort)
 	q.remote_addr, q.remote_port = lend(r.RemoteAddr), lend(r.RemotePort)

@@ -1,0 +1,123 @@
+package worker
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"gowsgi/protocol/ipc"
+)
+
+// The hand-off queue is one socket pair all workers share. A connection goes
+// through it, descriptor and all, with the bytes that were read and not served:
+// a complete request that finds every thread of its worker in a long call, or
+// what a worker that retires leaves. Whoever is idle takes it out. On the way it
+// belongs to the kernel: neither worker's death loses it.
+
+const (
+	// handoffMax is how many bytes may travel with a connection.
+	handoffMax = 32 << 10
+	// handoffHeader is the version of the format and the listener's number.
+	handoffHeader  = 2
+	handoffVersion = 1
+)
+
+// handoff is the engine's end of the queue.
+type handoff struct {
+	read, write int // descriptors, -1 without a queue
+	buf         []byte
+	oob         []byte
+	// board and own tell whether another worker is there to take something.
+	board *ipc.Scoreboard
+	own   int
+}
+
+func (h *handoff) init(read, write int, board *ipc.Scoreboard, own int) {
+	*h = handoff{read: read, write: write, board: board, own: own,
+		buf: make([]byte, handoffHeader+handoffMax),
+		oob: make([]byte, unix.CmsgSpace(4*4))}
+}
+
+// serving reports whether another worker serves, and is to go on serving.
+func (h *handoff) serving() bool {
+	if h.write < 0 || h.board.Global().Stopping() {
+		return false
+	}
+	for i := range h.board.Slots() {
+		if i != h.own && h.board.Slot(i).State() == ipc.StateServing {
+			return true
+		}
+	}
+	return false
+}
+
+// handOff gives c away. It reports false, with nothing changed, if c is not in a
+// state that can travel or the queue does not take it.
+func (e *engine) handOff(c *conn) bool {
+	h := &e.siblings
+	if c.n > handoffMax || c.chunked || c.listener > 255 {
+		return false
+	}
+	h.buf[0], h.buf[1] = handoffVersion, byte(c.listener)
+	n := handoffHeader + copy(h.buf[handoffHeader:], c.buf[:c.n])
+	if unix.Sendmsg(h.write, h.buf[:n], unix.UnixRights(c.fd), nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL) != nil {
+		return false
+	}
+	e.close(c) // this process's descriptor; the connection stays open
+	return true
+}
+
+// receive takes one connection out of the queue and serves what has been read of
+// its request.
+func (e *engine) receive(t *thread) {
+	h := &e.siblings
+	n, oobn, _, _, err := unix.Recvmsg(h.read, h.buf, h.oob, unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
+	if err != nil {
+		return // a sibling was faster
+	}
+	fd := receivedFD(h.oob[:oobn])
+	if fd < 0 {
+		e.log.Error().Msg("A connection handed over by another worker was lost: no descriptors left")
+		return
+	}
+	if n < handoffHeader || h.buf[0] != handoffVersion || int(h.buf[1]) >= len(e.unixListener) {
+		_ = unix.Close(fd)
+		return
+	}
+	size := uint32(unix.SizeofSockaddrAny)
+	t.peer.Addr.Family = unix.AF_UNSPEC
+	_, _, _ = unix.RawSyscall(unix.SYS_GETPEERNAME, uintptr(fd), uintptr(unsafe.Pointer(&t.peer)), uintptr(unsafe.Pointer(&size)))
+	c := e.newConn(fd, int(h.buf[1]), &t.peer)
+	if n == handoffHeader {
+		e.resume(c)
+		return
+	}
+	c.buf = e.bufs.get(n)
+	c.n = copy(c.buf, h.buf[handoffHeader:n])
+	e.advance(t, c)
+}
+
+// receivedFD returns the descriptor that came with a message, -1 if none did.
+func receivedFD(oob []byte) int {
+	messages, err := unix.ParseSocketControlMessage(oob)
+	if err != nil || len(messages) == 0 {
+		return -1
+	}
+	fds, err := unix.ParseUnixRights(&messages[0])
+	if err != nil || len(fds) == 0 {
+		return -1
+	}
+	return fds[0]
+}
+
+// handOffAll gives away, when this worker retires and another goes on, every
+// connection that waits for a request or for the rest of one.
+func (e *engine) handOffAll() {
+	for _, l := range []*deadlines{&e.idling, &e.head, &e.body} {
+		for c := l.first; c != nil; {
+			next := c.next
+			e.handOff(c)
+			c = next
+		}
+	}
+}
