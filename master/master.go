@@ -75,7 +75,7 @@ type Master struct {
 	deathR, deathW int
 	// handoff is the queue in which workers pass connections on, see package ipc.
 	handoff [2]int
-	board          *board
+	board   *board
 
 	workers map[int]*worker // not gone, by pid
 	target  int             // wanted number of workers

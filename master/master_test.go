@@ -115,6 +115,23 @@ func TestQuickStopOverridesGraceful(t *testing.T) {
 	})
 }
 
+// TestQuickStopOfDeafDrainingWorker: the quick stop's deadline replaces the
+// graceful one's.
+func TestQuickStopOfDeafDrainingWorker(t *testing.T) {
+	deaf := func(p *proc) { p.boots(); p.sleep(time.Hour) }
+	simulate(t, config.Config{Workers: 1}, deaf, func(s *sim) {
+		s.settled(1)
+		s.signal(unix.SIGTERM)
+		time.Sleep(10 * time.Second)
+		begin := time.Now()
+		s.signal(unix.SIGQUIT)
+		s.ends(0)
+		if d := time.Since(begin); d != quickWait {
+			t.Errorf("took %v, want %v", d, quickWait)
+		}
+	})
+}
+
 // TestStopWhileStarting: the interpreter is still being looked for.
 func TestStopWhileStarting(t *testing.T) {
 	simulate(t, config.Config{Workers: 1}, good, func(s *sim) {
@@ -242,6 +259,22 @@ func TestFirstBootFailedButStays(t *testing.T) {
 	simulate(t, config.Config{Workers: 1}, script, func(s *sim) { s.ends(ipc.ExitBoot) })
 }
 
+// TestFirstBootFailureKeepsItsExitCode: the failed worker is on its way out and
+// is not disturbed.
+func TestFirstBootFailureKeepsItsExitCode(t *testing.T) {
+	script := func(p *proc) {
+		p.say(ipc.Message{Kind: ipc.KindBootFailed, Code: ipc.ExitBoot, Error: "x"})
+		if sig, ok := p.wait(time.Second); ok {
+			p.die(sig)
+		}
+		p.exit(ipc.ExitBoot)
+	}
+	simulate(t, config.Config{Workers: 1}, script, func(s *sim) {
+		s.ends(ipc.ExitBoot)
+		s.logs("Worker (pid:101) exited with code 3.\n", 1)
+	})
+}
+
 // TestBackoff checks the times of the starts of workers that die at once.
 func TestBackoff(t *testing.T) {
 	for _, workers := range []int{1, 4} {
@@ -363,6 +396,10 @@ func TestUnexplainedKill(t *testing.T) {
 		s.settled(1)
 		s.logs("[ERROR] Worker (pid:101) was sent SIGKILL! Perhaps out of memory?\n", 1)
 		s.logs("Worker (pid:101) died in GET /report?id=7 after 2.3s\n", 1)
+		// The slot is used again, and its old request is nobody's.
+		time.Sleep(10 * time.Minute)
+		s.logs("WORKER TIMEOUT", 0)
+		s.settled(1)
 	})
 }
 
@@ -419,6 +456,25 @@ func TestRecycle(t *testing.T) {
 		s.logs("1001", 0)
 		// One surplus worker at a time, each ready before an old one leaves.
 		s.wantNoGap(2)
+	})
+}
+
+// TestRecycleRetiresWhoAsked and not the oldest.
+func TestRecycleRetiresWhoAsked(t *testing.T) {
+	script := func(p *proc) {
+		p.boots()
+		if p.boot.Age == 2 {
+			p.sleep(20 * time.Second)
+			p.say(ipc.Message{Kind: ipc.KindRecycle, Requests: 5})
+		}
+		p.serve(time.Second)
+	}
+	simulate(t, config.Config{Workers: 2}, script, func(s *sim) {
+		s.until("three workers", func() bool { return s.started() == 3 })
+		s.settled(2)
+		if got := s.ages(); !slices.Equal(got, []int{1, 3}) {
+			t.Errorf("ages %v, want [1 3]", got)
+		}
 	})
 }
 
@@ -569,6 +625,9 @@ func TestTimeout(t *testing.T) {
 				if late < 0 || late > checkInterval(30*time.Second) {
 					t.Errorf("SIGABRT came %v after the timeout, want within %v", late, checkInterval(30*time.Second))
 				}
+				if !s.got(1, unix.SIGABRT) || s.got(1, unix.SIGTERM) {
+					t.Error("the worker was not ended by SIGABRT")
+				}
 				s.logs("[CRITICAL] WORKER TIMEOUT (pid:101) GET /slow?a=1 (3", 1)
 				s.logs("[ERROR] Worker (pid:101) was ended after request timeout (30s)\n", 1)
 				s.logs("WORKER TIMEOUT", 1)
@@ -585,7 +644,14 @@ func TestTimeoutSpares(t *testing.T) {
 		timeout time.Duration
 		script  func(p *proc)
 	}{
-		{"booting", time.Second, func(p *proc) { p.begin("/"); p.sleep(time.Hour); p.thread().End(); good(p) }},
+		{"booting", time.Second, func(p *proc) {
+			if !p.oldOne(1) {
+				p.begin("/")
+				p.sleep(time.Hour)
+				p.thread().End()
+			}
+			good(p)
+		}},
 		{"idle", time.Second, func(p *proc) {
 			p.boots()
 			for range 100 {
@@ -599,12 +665,13 @@ func TestTimeoutSpares(t *testing.T) {
 		{"off", 0, func(p *proc) { p.boots(); p.begin("/"); p.sleep(time.Hour); p.thread().End(); p.serve(0) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			simulate(t, config.Config{Workers: 1, Timeout: tt.timeout}, tt.script, func(s *sim) {
+			// Two: that one is ready keeps the clock of the checks running.
+			simulate(t, config.Config{Workers: 2, Timeout: tt.timeout}, tt.script, func(s *sim) {
 				time.Sleep(2 * time.Hour)
-				s.settled(1)
+				s.settled(2)
 				s.logs("WORKER TIMEOUT", 0)
-				if n := s.started(); n != 1 {
-					t.Errorf("%d workers were started, want 1", n)
+				if n := s.started(); n != 2 {
+					t.Errorf("%d workers were started, want 2", n)
 				}
 			})
 		})

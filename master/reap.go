@@ -15,9 +15,10 @@ import (
 // also orphans it never started, which would stay zombies for ever.
 //
 // Two waiters cannot share a process: wait4(-1) takes the exit status of any
-// child, so nobody else may wait for one. Workers are started without os/exec
-// (see startProcess). While a reload is prepared, though, Options may be
-// running a program by os/exec, which waits for it; until that has ended only
+// child, so nobody else may wait for one. Of workers only the pid is kept, and
+// what os/exec itself waits for while it starts one is over when Start returns,
+// on this same goroutine. While a reload is prepared, though, Options may be
+// running a program elsewhere and waiting for it; until that has ended only
 // known pids are asked for, and orphans wait.
 //
 // os/signal drops a SIGCHLD when one is pending, and the kernel merges them, so

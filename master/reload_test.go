@@ -199,6 +199,57 @@ func TestReloadDuringReload(t *testing.T) {
 	}
 }
 
+// TestReloadAfterOneThatHangs: nobody waits for an import that never ends.
+func TestReloadAfterOneThatHangs(t *testing.T) {
+	script := func(p *proc) {
+		if len(p.cfg.Env) > 0 && p.cfg.Env[0] == "HANGS=1" {
+			p.serve(0) // until SIGTERM
+			return
+		}
+		good(p)
+	}
+	simulate(t, config.Config{Workers: 2}, script, func(s *sim) {
+		s.settled(2)
+		s.next.Env = []string{"HANGS=1"}
+		s.signal(unix.SIGHUP)
+		time.Sleep(10 * time.Minute)
+		s.next = simConfig(config.Config{Workers: 2, Env: []string{"FIXED=1"}}, s.log)
+		s.signal(unix.SIGHUP)
+		time.Sleep(time.Minute)
+		s.settled(2)
+		if got := s.ages(); !slices.Equal(got, []int{4, 5}) {
+			t.Errorf("ages %v, want [4 5]", got)
+		}
+	})
+}
+
+// TestOldWorkerDiesDuringReload: its place is taken by the worker that boots
+// anyway, and no second one is started beside it.
+func TestOldWorkerDiesDuringReload(t *testing.T) {
+	script := func(p *proc) {
+		if p.boot.Age == 4 {
+			p.sleep(time.Minute)
+		}
+		good(p)
+	}
+	simulate(t, config.Config{Workers: 3}, script, func(s *sim) {
+		s.settled(3)
+		s.signal(unix.SIGHUP)
+		s.until("the replacement", func() bool { return s.started() == 4 })
+		s.procs[0].quit(t)
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		if got := s.ages(); !slices.Equal(got, []int{2, 3, 4}) {
+			t.Errorf("ages %v, want [2 3 4]", got)
+		}
+		time.Sleep(10 * time.Minute)
+		s.settled(3)
+		if got := s.ages(); !slices.Equal(got, []int{4, 5, 6}) {
+			t.Errorf("ages %v, want [4 5 6]", got)
+		}
+	})
+}
+
 // TestHangUpWhilePreparing: the preparation is cut short and made again.
 func TestHangUpWhilePreparing(t *testing.T) {
 	simulate(t, config.Config{Workers: 1}, good, func(s *sim) {
