@@ -395,6 +395,30 @@ func TestReloadEndsBackoff(t *testing.T) {
 	})
 }
 
+// TestRetirementsAreNoYoungDeaths: workers that were told to leave say nothing
+// about the application.
+func TestRetirementsAreNoYoungDeaths(t *testing.T) {
+	script := func(p *proc) {
+		p.boots()
+		if p.boot.Age == 4 {
+			p.sleep(3 * time.Second)
+			p.exit(1)
+		}
+		p.serve(0)
+	}
+	simulate(t, config.Config{Workers: 1}, script, func(s *sim) {
+		for n := range 3 {
+			s.until("a worker", func() bool { return s.started() == n+1 })
+			s.settled(1)
+			s.signal(unix.SIGHUP)
+		}
+		s.until("the fifth", func() bool { return s.started() == 5 })
+		if gap := s.life(5).started.Sub(s.life(4).ended); gap != backoffFirst {
+			t.Errorf("the first young death was followed by %v, want %v", gap, backoffFirst)
+		}
+	})
+}
+
 // TestReloadChangesThreads: the slots of a scoreboard have a fixed size, so a
 // new one is needed, and the old one goes with its last worker.
 func TestReloadChangesThreads(t *testing.T) {
