@@ -55,6 +55,15 @@ DATABASES = {
     }
 }
 
+# Standard error, which the server's log is too: without this, Django tells
+# nobody about exceptions when DEBUG is off.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+}
+
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
