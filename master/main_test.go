@@ -74,6 +74,13 @@ type testWorker struct {
 var testWorkers = map[string]func(w *testWorker) int{
 	"serve": (*testWorker).serve,
 	"fail":  (*testWorker).fail,
+	// Leaves a file in its directory before it is ready.
+	"mark": func(w *testWorker) int {
+		if err := os.WriteFile("ready-"+strconv.Itoa(w.boot.Age), nil, 0o644); err != nil {
+			return 98
+		}
+		return w.serve()
+	},
 	// A process that the application forked holds the status pipe open.
 	"fail with a survivor": func(w *testWorker) int {
 		cmd := exec.Command("sleep", "30")

@@ -293,7 +293,7 @@ func TestNotify(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	s := serveMaster(t, config.Config{Workers: 2}, "serve", func(cmd *exec.Cmd) {
+	s := serveMaster(t, config.Config{Workers: 2}, "mark", func(cmd *exec.Cmd) {
 		cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+path)
 	})
 	expect := func(want string) {
@@ -306,6 +306,12 @@ func TestNotify(t *testing.T) {
 		}
 	}
 	expect("READY=1")
+	// Not before the last worker of the first generation.
+	for _, name := range []string{"ready-1", "ready-2"} {
+		if _, err := os.Stat(filepath.Join(s.dir, name)); err != nil {
+			t.Errorf("READY=1 came too early: %v", err)
+		}
+	}
 	s.signal(unix.SIGHUP)
 	expect("RELOADING=1\nMONOTONIC_USEC=")
 	expect("READY=1")
