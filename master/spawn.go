@@ -1,6 +1,7 @@
 package master
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -192,4 +193,72 @@ func getenv(environ []string) func(string) string {
 		}
 		return ""
 	}
+}
+
+// spawn starts a worker of the current generation.
+func (m *Master) spawn(now time.Time) {
+	live, _ := m.count()
+	w, err := m.startWorker(now)
+	if err != nil {
+		m.log.Error().Err(err).Msg("Worker could not be started")
+		// As if it had died at once.
+		m.backoff.died(m.backoff.wave, 0, now)
+		if m.reload != nil {
+			m.abandonReload("worker could not be started", "")
+		}
+		return
+	}
+	m.log.Info().Int("worker", w.pid).Int("age", w.age).Msgf("Booting worker with pid: %d", w.pid)
+	if live >= m.target {
+		m.surge = w
+	}
+}
+
+func (m *Master) startWorker(now time.Time) (*worker, error) {
+	gen := m.gen
+	b, slot, err := m.slot(gen.cfg.Threads)
+	if err != nil {
+		return nil, err
+	}
+	w := &worker{age: m.age + 1, gen: gen, board: b, slot: slot, spawned: now, wave: m.backoff.wave}
+	spec, err := m.startSpec(w)
+	if err == nil {
+		w.pid, w.status, err = m.env.start(spec)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("starting worker %d: %w", w.age, err), b.release(slot))
+	}
+	m.age++
+	m.workers[w.pid] = w
+	go readStatus(w, w.status, m.events, m.done)
+	return w, nil
+}
+
+func (m *Master) startSpec(w *worker) (*startSpec, error) {
+	boot := ipc.Boot{
+		Slot:     w.slot,
+		Age:      w.age,
+		Argv:     m.opts.Args,
+		Check:    m.opts.Check,
+		Python:   w.gen.python,
+		Slots:    w.board.sb.Slots(),
+		Settings: w.gen.settings,
+		// Never null: a worker may rely on a list.
+		Listeners: []ipc.Listener{},
+	}
+	spec := &startSpec{
+		title:      "gowsgi: worker [" + w.gen.cfg.ProcName + "]",
+		dir:        w.gen.cfg.Chdir,
+		env:        workerEnviron(m.opts.Environ, w.gen.cfg.Env),
+		death:      m.deathR,
+		scoreboard: int(w.board.file.Fd()),
+		handoff:    m.handoff,
+	}
+	for _, l := range m.listeners {
+		boot.Listeners = append(boot.Listeners, l.ipc())
+		spec.listeners = append(spec.listeners, l.fd)
+	}
+	var err error
+	spec.boot, err = json.Marshal(boot)
+	return spec, err
 }
