@@ -152,6 +152,7 @@ func (e *engine) assemble(t *thread, c *conn) (complete bool, err *http1.Error) 
 // readHead parses the complete head and notes what the connection needs of it.
 func (e *engine) readHead(t *thread, c *conn, n int) *http1.Error {
 	r := t.head
+	t.parsedConn = nil
 	r.Reset()
 	if err := r.Parse(c.buf[:n], &e.lim); err != nil {
 		return err
@@ -218,6 +219,7 @@ func (e *engine) serve(t *thread, c *conn) {
 		// Another thread parsed it, so it is known to be right.
 		t.head.Reset()
 		_ = t.head.Parse(c.buf[:c.headLen], &e.lim)
+		t.parsedFor(c)
 	}
 	c.state = calling
 	c.leave()

@@ -2,6 +2,7 @@
 #include "bridge.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,8 +18,24 @@ static volatile int forked;
 static int *guarded;
 static int guarded_n;
 
+/* The signal handler of the Go runtime: the same for every signal it catches.
+ * It only queues the signal for a goroutine, of which the child has none, so
+ * that SIGTERM, by which multiprocessing ends its processes, would do nothing. */
+static void (*go_handler)(int, siginfo_t *, void *);
+
+static void reset_signals(void) {
+  for (int sig = 1; sig < NSIG; sig++) {
+    struct sigaction sa;
+    if (sigaction(sig, NULL, &sa) != 0 || sa.sa_sigaction != go_handler) continue;
+    sa.sa_flags = 0;
+    sa.sa_handler = sig == SIGPIPE ? SIG_IGN : SIG_DFL; /* as in any Python process */
+    sigaction(sig, &sa, NULL);
+  }
+}
+
 static void in_child(void) {
   forked = 1;
+  if (go_handler) reset_signals();
   for (int i = 0; i < guarded_n; i++) close(guarded[i]);
 }
 
@@ -27,6 +44,9 @@ int gw_fork_guard(const int *fds, int n) {
   if (!guarded) return -1;
   if (n > 0) memcpy(guarded, fds, sizeof *guarded * (size_t)n);
   guarded_n = n;
+  struct sigaction sa;
+  /* Go preempts goroutines by SIGURG, so this one is its own. */
+  if (sigaction(SIGURG, NULL, &sa) == 0 && (sa.sa_flags & SA_SIGINFO)) go_handler = sa.sa_sigaction;
   return pthread_atfork(NULL, NULL, in_child);
 }
 
