@@ -94,7 +94,7 @@ func run(title *sys.Title, stdout, stderr io.Writer) int {
 func reportConfigError(w io.Writer, err error) {
 	var usage *config.UsageError
 	if errors.As(err, &usage) {
-		fmt.Fprintf(w, "usage: gowsgi [OPTIONS] [APP_MODULE]\ngowsgi: error: %v\n", err)
+		fmt.Fprintf(w, "usage: gowsgi [flags] MODULE[:VARIABLE]\ngowsgi: error: %v\n", err)
 		return
 	}
 	fmt.Fprintf(w, "\nError: %v\n", err)

@@ -313,3 +313,18 @@ func kernelNow(t *testing.T) int64 {
 	}
 	return ts.Nano()
 }
+
+// TestGlobal: the master's part is seen by workers and touches no slot.
+func TestGlobal(t *testing.T) {
+	t.Parallel()
+	master, worker := newBoard(t, 2, 1)
+	worker.Slot(0).SetState(StateServing)
+	if worker.Global().Stopping() {
+		t.Error("a new scoreboard says that the server stops")
+	}
+	master.Global().SetStopping()
+	master.Clear(1)
+	if !worker.Global().Stopping() || worker.Slot(0).State() != StateServing || worker.Slot(1).State() != StateEmpty {
+		t.Errorf("stopping %v, states %v, %v", worker.Global().Stopping(), worker.Slot(0).State(), worker.Slot(1).State())
+	}
+}

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"gowsgi/internal/sys"
+)
+
+// TestRun covers what ends before there is a master. It is not parallel: run
+// reads os.Args.
+func TestRun(t *testing.T) {
+	for _, name := range []string{"PORT", "WEB_CONCURRENCY", "GUNICORN_CMD_ARGS", "GOWSGI_CMD_ARGS"} {
+		t.Setenv(name, "")
+	}
+	for _, tt := range []struct {
+		name           string
+		args           []string
+		code           int
+		stdout, stderr string // how they begin
+	}{
+		{"version", []string{"--version"}, 0, "gowsgi (version 0.1.0)\n", ""},
+		{"short version", []string{"-v"}, 0, "gowsgi (version 0.1.0)\n", ""},
+		{"help", []string{"--help"}, 0, "usage: gowsgi [flags] MODULE[:VARIABLE]", ""},
+		{"unknown flag", []string{"--bogus"}, 2, "", "usage: gowsgi [flags] MODULE[:VARIABLE]\ngowsgi: error: unrecognized arguments: --bogus\n"},
+		{"not a number", []string{"-w", "abc", "app"}, 2, "", "usage: gowsgi [flags] MODULE[:VARIABLE]\ngowsgi: error: "},
+		{"refused value", []string{"-w", "-1", "app"}, 1, "", "\nError: "},
+		{"no application", nil, 1, "", "\nError: No application module specified."},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			old := os.Args
+			t.Cleanup(func() { os.Args = old })
+			os.Args = append([]string{"gowsgi"}, tt.args...)
+			var stdout, stderr strings.Builder
+			if code := run(&sys.Title{}, &stdout, &stderr); code != tt.code {
+				t.Errorf("exit code %d, want %d", code, tt.code)
+			}
+			for _, s := range []struct{ name, got, want string }{
+				{"standard output", stdout.String(), tt.stdout}, {"standard error", stderr.String(), tt.stderr},
+			} {
+				if !strings.HasPrefix(strings.ToLower(s.got), strings.ToLower(s.want)) || s.want == "" && s.got != "" {
+					t.Errorf("%s %q, want %q", s.name, s.got, s.want)
+				}
+			}
+		})
+	}
+}
