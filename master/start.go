@@ -28,7 +28,11 @@ func (m *Master) start() error {
 	if m.opts.SetTitle != nil {
 		m.opts.SetTitle("gowsgi: master [" + cfg.ProcName + "]")
 	}
-	m.log.Info().Str("version", version.Number).Str("commit", version.Commit()).Msgf("Starting gowsgi %s", version.Number)
+	starting := m.log.Info().Str("version", version.Number)
+	if commit := version.Commit(); commit != "" {
+		starting = starting.Str("commit", commit)
+	}
+	starting.Msgf("Starting gowsgi %s", version.Number)
 	for _, line := range m.opts.Warnings {
 		m.log.Warn().Msg(line)
 	}
