@@ -50,14 +50,16 @@ func askStats(t *testing.T, s *gowsgitest.Server) leakStats {
 // what they were after the warm-up.
 func TestLeak(t *testing.T) {
 	t.Parallel()
-	const warmUp, measured = 30_000, 100_000
+	// The warm-up has many failing requests: they are what fills Go's heap up to
+	// the size at which it is collected for the first time.
+	const warmUp, measured = 60_000, 100_000
 	for _, threads := range []string{"1", "3"} {
 		t.Run(threads+" threads", func(t *testing.T) {
 			t.Parallel()
 			s := start(t, "--threads", threads, "leak")
-			send(t, s, warmUp)
+			send(t, s, warmUp, 4)
 			before := askStats(t, s)
-			send(t, s, measured)
+			send(t, s, measured, 0)
 			after := askStats(t, s)
 			if before.PID != after.PID {
 				t.Fatal("the worker was replaced")
@@ -87,8 +89,9 @@ func TestLeak(t *testing.T) {
 }
 
 // send sends n requests of the mix on 16 connections, some of which end in the
-// middle of an answer, and checks every status.
-func send(t *testing.T, s *gowsgitest.Server, n int) {
+// middle of an answer, and checks every status. Of every failing requests one more
+// fails (none for 0).
+func send(t *testing.T, s *gowsgitest.Server, n, failing int) {
 	t.Helper()
 	const clients = 16
 	var next atomic.Int64
@@ -98,7 +101,7 @@ func send(t *testing.T, s *gowsgitest.Server, n int) {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			errs <- sendSome(s, &next, int64(n))
+			errs <- sendSome(s, &next, int64(n), int64(failing))
 		}()
 	}
 	wg.Wait()
@@ -109,7 +112,7 @@ func send(t *testing.T, s *gowsgitest.Server, n int) {
 	}
 }
 
-func sendSome(s *gowsgitest.Server, next *atomic.Int64, n int64) error {
+func sendSome(s *gowsgitest.Server, next *atomic.Int64, n, failing int64) error {
 	var c *client
 	defer func() { c.close() }()
 	for {
@@ -130,6 +133,10 @@ func sendSome(s *gowsgitest.Server, next *atomic.Int64, n int64) error {
 			}
 		}
 		request, status := pick(int(i))
+		if failing > 0 && i%failing == 0 {
+			m := leakMix[len(leakMix)-1-int(i/failing)%3]
+			request, status = m.request, m.status
+		}
 		r, err := c.roundTrip("GET", request)
 		if err != nil {
 			return fmt.Errorf("request %d, %q: %w", i, request, err)
