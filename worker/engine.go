@@ -19,6 +19,8 @@ const (
 	// maxBody is how much content is read before an application thread is
 	// taken; what is longer is read by the application, as it goes.
 	maxBody = 1 << 20
+	// streamBuffer is the least room chunks of a streamed content are read into.
+	streamBuffer = 64 << 10
 	// highWater is how far the application may be ahead of the client.
 	highWater = 256 << 10
 	// readWait is how long a client may take for a head, and again for content

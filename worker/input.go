@@ -23,7 +23,7 @@ func (e *engine) input(t *thread, c *conn) {
 	} else if c.n == len(c.buf) {
 		e.grow(c, c.n+1)
 	}
-	n, errno := rawRead(c.fd, c.buf[c.n:])
+	n, errno := rawRecv(c.fd, c.buf[c.n:])
 	switch {
 	case errno == unix.EAGAIN || errno == unix.EINTR:
 		e.awaitInput(c)
@@ -167,7 +167,7 @@ func (e *engine) readHead(t *thread, c *conn, n int) *http1.Error {
 	}
 	c.waitIn(&e.body, e.clock.Now())
 	if r.ExpectContinue && c.n == n && !c.stream {
-		rawWrite(c.fd, continueLine)
+		rawSend(c.fd, continueLine)
 	}
 	return nil
 }
@@ -184,8 +184,8 @@ func (e *engine) assembleChunks(c *conn) (complete bool, err *http1.Error) {
 		}
 		if c.bodyLen >= maxBody && !c.decoded {
 			c.stream = true
-			if len(c.buf)-c.headLen < minBuffer/2 {
-				e.grow(c, c.headLen+minBuffer)
+			if len(c.buf)-c.headLen < streamBuffer {
+				e.grow(c, c.headLen+streamBuffer)
 			}
 		}
 	}
@@ -323,7 +323,7 @@ func (e *engine) lingerOn(c *conn) {
 // discard reads and forgets input of a connection that was shut down.
 func (e *engine) discard(c *conn) {
 	buf := e.bufs.get(minBuffer)
-	n, errno := rawRead(c.fd, buf)
+	n, errno := rawRecv(c.fd, buf)
 	e.bufs.put(buf)
 	switch {
 	case errno == unix.EAGAIN || errno == unix.EINTR:
@@ -340,7 +340,7 @@ func (e *engine) discard(c *conn) {
 // output writes on with what a response left over, and goes on with the
 // connection when that is done.
 func (e *engine) output(t *thread, c *conn) {
-	n, errno := rawWrite(c.fd, c.out)
+	n, errno := rawSend(c.fd, c.out)
 	switch {
 	case errno == unix.EAGAIN || errno == unix.EINTR:
 		return
@@ -369,7 +369,7 @@ func (e *engine) refuse(c *conn, err *http1.Error) {
 	e.log.Warn().Int("status", err.Status).
 		Msgf("Invalid request from ip=%s: %s", c.remoteAddr(), err.Reason)
 	page := errorPage(err.Status, err.Reason, false)
-	n, errno := rawWrite(c.fd, page)
+	n, errno := rawSend(c.fd, page)
 	if errno != 0 || n != len(page) {
 		e.close(c)
 		return

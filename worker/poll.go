@@ -63,6 +63,7 @@ func (p poller) wait(events []unix.EpollEvent, ms int) (n int, interrupted bool)
 
 // The calls below cannot block, the descriptors being non-blocking.
 
+// rawRead and rawWrite are for descriptors that are no sockets.
 func rawRead(fd int, p []byte) (int, unix.Errno) {
 	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
 	return int(n), errno
@@ -73,12 +74,28 @@ func rawWrite(fd int, p []byte) (int, unix.Errno) {
 	return int(n), errno
 }
 
-// rawWritev writes two slices in one call.
-func rawWritev(fd int, a, b []byte) (int, unix.Errno) {
+// rawRecv and rawSend are recv(2) and send(2), which skip what read and write do
+// for files.
+func rawRecv(fd int, p []byte) (int, unix.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd),
+		uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
+	return int(n), errno
+}
+
+func rawSend(fd int, p []byte) (int, unix.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd),
+		uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_NOSIGNAL, 0, 0)
+	return int(n), errno
+}
+
+// rawSend2 sends two slices in one call.
+func rawSend2(fd int, a, b []byte) (int, unix.Errno) {
 	iov := [2]unix.Iovec{{Base: unsafe.SliceData(a)}, {Base: unsafe.SliceData(b)}}
 	iov[0].SetLen(len(a))
 	iov[1].SetLen(len(b))
-	n, _, errno := unix.RawSyscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&iov)), 2)
+	msg := unix.Msghdr{Iov: &iov[0]}
+	msg.SetIovlen(len(iov))
+	n, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&msg)), unix.MSG_NOSIGNAL)
 	return int(n), errno
 }
 

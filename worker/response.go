@@ -205,11 +205,11 @@ func writeBoth(fd int, a, b []byte) (int, unix.Errno) {
 	n, errno := 0, unix.Errno(0)
 	switch {
 	case len(b) == 0:
-		n, errno = rawWrite(fd, a)
+		n, errno = rawSend(fd, a)
 	case len(a) == 0:
-		n, errno = rawWrite(fd, b)
+		n, errno = rawSend(fd, b)
 	default:
-		n, errno = rawWritev(fd, a, b)
+		n, errno = rawSend2(fd, a, b)
 	}
 	if errno != 0 {
 		return 0, errno
@@ -234,7 +234,7 @@ func (t *thread) sendBlocking(b []byte) python.Code {
 			return python.Gone
 		}
 		for len(b) > highWater {
-			n, errno := rawWrite(c.fd, b)
+			n, errno := rawSend(c.fd, b)
 			switch errno {
 			case 0:
 				b = b[n:]
@@ -280,7 +280,7 @@ func (t *thread) Flush() python.Code {
 func (t *thread) flushTo(n int) bool {
 	c := t.c
 	for len(c.out) > n {
-		written, errno := rawWrite(c.fd, c.out)
+		written, errno := rawSend(c.fd, c.out)
 		switch errno {
 		case 0:
 			c.out = c.out[:copy(c.out, c.out[written:])]
@@ -374,10 +374,10 @@ var errBodyGone = &http1.Error{Status: 400, Reason: "the client disconnected bef
 func (t *thread) readSocket(p []byte) (int, error) {
 	c := t.c
 	if t.expectsContinue() {
-		rawWrite(c.fd, continueLine)
+		rawSend(c.fd, continueLine)
 	}
 	for {
-		n, errno := rawRead(c.fd, p)
+		n, errno := rawRecv(c.fd, p)
 		switch {
 		case errno == unix.EINTR:
 		case errno == unix.EAGAIN:
