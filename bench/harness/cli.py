@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import os
 import shlex
 import signal
 import sys
@@ -76,7 +77,7 @@ def _prepare(args):
 
 
 def _run(args, chosen, peers, path):
-    command = " ".join([sys.argv[0], *map(shlex.quote, sys.argv[1:])])
+    command = " ".join(["bench/" + os.path.basename(sys.argv[0]), *map(shlex.quote, sys.argv[1:])])
     run = {"command": command, "machine": machine.describe(), "rounds": args.rounds,
            "seconds": args.seconds, "cells": {}}
     # So that the servers, each in a session of its own, end with this process.
