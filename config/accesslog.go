@@ -13,8 +13,9 @@ const (
 	// textAtoms are written %(x)s.
 	textAtoms = "hlutrsmUqHbfaLp"
 	// numberAtoms are written %(x)s or %(x)d: body bytes, seconds, milliseconds
-	// and microseconds.
-	numberAtoms = "BTMD"
+	// and microseconds; and Q, which gunicorn does not have, the microseconds a
+	// request waited for a free thread.
+	numberAtoms = "BTMDQ"
 )
 
 // parseAccessLogFormat checks that s consists of text, %% and known atoms:

@@ -47,6 +47,12 @@ type Config struct {
 	// MaxRequestsJitter is the most that is added at random to MaxRequests, per
 	// worker, if that is not 0 (gunicorn: max_requests_jitter).
 	MaxRequestsJitter int `json:"max_requests_jitter"`
+	// MaxQueue is how many requests may wait for a free application thread; one
+	// more is answered 503. 0: no limit. gunicorn has nothing like it.
+	MaxQueue int `json:"max_queue"`
+	// QueueTimeout is how long a request may wait for a free application thread
+	// before it is answered 503. 0: no limit.
+	QueueTimeout time.Duration `json:"queue_timeout"`
 
 	// LimitRequestLine, LimitRequestFields and LimitRequestFieldSize are the
 	// numbers given, 0 or more; http1.Limits.Normalize says what they mean.

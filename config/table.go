@@ -184,6 +184,18 @@ var table = []setting{
 		accessor: count(func(c *Config) *int { return &c.MaxRequestsJitter }),
 	},
 	{
+		name: "max_queue", flag: "max-queue", ours: true, meta: "INT", unit: "requests", section: sectionWorkers,
+		defaults: []string{"2048"},
+		doc:      "How many requests may wait while every application thread is busy; one more is answered 503. 0 is no limit.",
+		accessor: count(func(c *Config) *int { return &c.MaxQueue }),
+	},
+	{
+		name: "queue_timeout", flag: "queue-timeout", ours: true, meta: "SECONDS", unit: "seconds", section: sectionWorkers,
+		defaults: []string{"0"},
+		doc:      "How long a request may wait for a free application thread before it is answered 503. 0 is no limit.",
+		accessor: seconds(func(c *Config) *time.Duration { return &c.QueueTimeout }),
+	},
+	{
 		name: "limit_request_line", flag: "limit-request-line", meta: "INT", unit: "bytes", section: sectionSecurity,
 		defaults: []string{"4094"},
 		doc:      "The longest request line. 0 is 1 MiB; anything above 8190 is 8190.",

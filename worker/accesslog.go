@@ -225,7 +225,7 @@ func (t *thread) appendAtom(b []byte, at *atom, taken time.Duration) []byte {
 }
 
 // appendTime appends the time taken: T seconds, M milliseconds, D microseconds,
-// L seconds with six decimals; and p, the process.
+// L seconds with six decimals; Q the microseconds in the queue; and p, the process.
 func (t *thread) appendTime(b []byte, kind byte, taken time.Duration) []byte {
 	switch kind {
 	case 'T':
@@ -234,6 +234,8 @@ func (t *thread) appendTime(b []byte, kind byte, taken time.Duration) []byte {
 		return strconv.AppendInt(b, int64(taken/time.Millisecond), 10)
 	case 'D':
 		return strconv.AppendInt(b, int64(taken/time.Microsecond), 10)
+	case 'Q':
+		return strconv.AppendInt(b, t.waited/int64(time.Microsecond), 10)
 	case 'L':
 		return strconv.AppendFloat(b, taken.Seconds(), 'f', 6, 64)
 	}
@@ -254,6 +256,7 @@ func (t *thread) appendJSON(b []byte, taken time.Duration) []byte {
 	b = strconv.AppendInt(append(b, `,"status":`...), int64(t.resp.Status), 10)
 	b = strconv.AppendInt(append(b, `,"bytes":`...), t.sent, 10)
 	b = strconv.AppendFloat(append(b, `,"dur_ms":`...), float64(taken.Microseconds())/1000, 'f', 3, 64)
+	b = strconv.AppendFloat(append(b, `,"queue_ms":`...), float64(t.waited/1000)/1000, 'f', 3, 64)
 	b = appendJSONString(append(b, `,"user":`...), orDash(t.user()))
 	b = appendJSONString(append(b, `,"referer":`...), orDash(t.requestField("referer")))
 	b = appendJSONString(append(b, `,"user_agent":`...), orDash(t.requestField("user-agent")))

@@ -74,6 +74,10 @@ type conn struct {
 	unread   bool   // content was left unread: shut down, do not just close
 	lingered int    // bytes discarded
 
+	// queuedAt is the ipc.Clock time since when its complete request waits for a
+	// thread; 0: it does not.
+	queuedAt int64
+
 	due        int64 // ipc.Clock time
 	list       *deadlines
 	prev, next *conn

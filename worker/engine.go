@@ -39,6 +39,9 @@ const (
 	topEvery = 16
 	// maxPipelined is how many requests of one connection are served in a row.
 	maxPipelined = 16
+	// takeInMax bounds how many connections are accepted at a time while
+	// requests wait.
+	takeInMax = 64
 )
 
 // listener is an inherited listening socket.
@@ -102,6 +105,10 @@ type engine struct {
 	// descriptors; 0: it is on.
 	acceptAt int64
 	drainEnd int64
+	// refused counts requests answered 503 since refusedLog's last line; the next
+	// may come at refusedLog.
+	refused    int
+	refusedLog int64
 
 	head, body, idling, flush, linger deadlines
 	lists                             [5]*deadlines
@@ -184,6 +191,7 @@ func (e *engine) run(t *thread) {
 	for !e.over {
 		switch {
 		case len(e.ready) > 0:
+			e.takeIn(t)
 			e.serveReady(t)
 		case e.leader == t:
 			e.turn(t)
@@ -200,6 +208,18 @@ func (e *engine) run(t *thread) {
 	e.releaseIdle()
 	e.wake()
 	signalFD(e.overFD)
+}
+
+// takeIn accepts what has come in during a long call, behind the requests that
+// wait already. Idle siblings have had the time to take it.
+func (e *engine) takeIn(t *thread) {
+	if e.leader != nil && e.leader != t && e.leader != e.watcher.lead {
+		return // its leader sees to it
+	}
+	for i := range e.listeners {
+		for n := 0; n < takeInMax && i < len(e.listeners) && e.accept(e.watcher.lead, i); n++ {
+		}
+	}
 }
 
 // mayLead reports whether t, back from a call, shall take the lead. If the leader
@@ -376,18 +396,20 @@ func (e *engine) topEvent(t *thread, fd int) {
 }
 
 // accept takes one connection, and its request if that is there already. One
-// only, so that the connections of a burst spread over the workers that wait.
-func (e *engine) accept(t *thread, i int) {
+// only, so that the connections of a burst spread over the workers that wait. It
+// reports whether there was one.
+func (e *engine) accept(t *thread, i int) bool {
 	fd, errno := rawAccept(e.listeners[i].fd, &t.peer)
 	switch errno {
 	case 0:
 	case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
 		e.pauseAccept(errno)
-		return
+		return false
 	default: // EAGAIN: a sibling was faster; ECONNABORTED: the client was
-		return
+		return false
 	}
 	e.input(t, e.newConn(fd, i, &t.peer))
+	return true
 }
 
 // pauseAccept takes the listeners out of the set for half a second: without

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"encoding/binary"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -17,8 +18,9 @@ import (
 const (
 	// handoffMax is how many bytes may travel with a connection.
 	handoffMax = 32 << 10
-	// handoffHeader is the version of the format and the listener's number.
-	handoffHeader  = 2
+	// handoffHeader is the version of the format, the listener's number and, for
+	// a complete request, the ipc.Clock time since when it waits.
+	handoffHeader  = 10
 	handoffVersion = 1
 )
 
@@ -59,8 +61,15 @@ func (e *engine) handOff(c *conn) bool {
 		return false
 	}
 	h.buf[0], h.buf[1] = handoffVersion, byte(c.listener)
+	binary.NativeEndian.PutUint64(h.buf[2:], uint64(c.queuedAt))
 	n := handoffHeader + copy(h.buf[handoffHeader:], c.buf[:c.n])
+	if c.queuedAt != 0 {
+		h.board.Global().Queued.Add(1)
+	}
 	if unix.Sendmsg(h.write, h.buf[:n], unix.UnixRights(c.fd), nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL) != nil {
+		if c.queuedAt != 0 {
+			h.board.Global().Queued.Add(-1)
+		}
 		return false
 	}
 	e.close(c) // this process's descriptor; the connection stays open
@@ -74,6 +83,13 @@ func (e *engine) receive(t *thread) {
 	n, oobn, _, _, err := unix.Recvmsg(h.read, h.buf, h.oob, unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
 	if err != nil {
 		return // a sibling was faster
+	}
+	since := int64(0)
+	if n >= handoffHeader {
+		since = int64(binary.NativeEndian.Uint64(h.buf[2:]))
+	}
+	if since != 0 {
+		h.board.Global().Queued.Add(-1)
 	}
 	fd := receivedFD(h.oob[:oobn])
 	if fd < 0 {
@@ -94,7 +110,23 @@ func (e *engine) receive(t *thread) {
 	}
 	c.buf = e.bufs.get(n)
 	c.n = copy(c.buf, h.buf[handoffHeader:n])
+	c.queuedAt = since
 	e.advance(t, c)
+}
+
+// waiting returns how many requests are in the queue.
+func (h *handoff) waiting() int64 {
+	g := h.board.Global()
+	n := g.Queued.Load()
+	if n <= 0 {
+		return 0
+	}
+	// A worker that died at the wrong moment leaves the count wrong.
+	if unsent, err := unix.IoctlGetInt(h.write, unix.SIOCOUTQ); err == nil && unsent == 0 {
+		g.Queued.CompareAndSwap(n, 0)
+		return 0
+	}
+	return n
 }
 
 // receivedFD returns the descriptor that came with a message, -1 if none did.

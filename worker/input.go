@@ -1,6 +1,8 @@
 package worker
 
 import (
+	"time"
+
 	"golang.org/x/sys/unix"
 
 	"gowsgi/protocol/http1"
@@ -10,6 +12,9 @@ import (
 var (
 	errTimeout = &http1.Error{Status: 408, Reason: "the request took too long to arrive"}
 	errScheme  = &http1.Error{Status: 400, Reason: "contradictory scheme headers"}
+	// Too much to do (RFC 9110, 15.6.4).
+	errQueueFull = &http1.Error{Status: 503, Reason: "too many requests wait"}
+	errOverdue   = &http1.Error{Status: 503, Reason: "the request has waited too long"}
 )
 
 var continueLine = []byte("HTTP/1.1 100 Continue\r\n\r\n")
@@ -86,6 +91,10 @@ func (e *engine) advance(t *thread, c *conn) {
 			e.queue(c)
 			return
 		}
+		if e.overdue(c) {
+			e.refuse(c, errOverdue)
+			return
+		}
 		gen := c.gen
 		e.serve(t, c)
 		if c.gen != gen || c.state != reading || c.n == 0 {
@@ -95,12 +104,23 @@ func (e *engine) advance(t *thread, c *conn) {
 }
 
 // passOn finds somebody for the complete request of c while every thread is in a
-// long call: a worker that is idle, or whoever is free first.
+// long call: a worker that is idle, or whoever is free first. When too many wait
+// already it is refused.
 func (e *engine) passOn(c *conn) {
+	if limit := e.cfg.MaxQueue; limit > 0 && int64(len(e.ready))+e.siblings.waiting() >= int64(limit) {
+		e.refuse(c, errQueueFull)
+		return
+	}
+	c.queuedAt = e.clock.Now()
 	if e.siblings.serving() && e.handOff(c) {
 		return
 	}
 	e.queue(c)
+}
+
+// overdue reports whether c's request has waited for longer than it may.
+func (e *engine) overdue(c *conn) bool {
+	return c.queuedAt != 0 && e.cfg.QueueTimeout > 0 && e.clock.Now()-c.queuedAt > int64(e.cfg.QueueTimeout)
 }
 
 // queue leaves the complete request of c to the next free thread.
@@ -117,6 +137,10 @@ func (e *engine) serveReady(t *thread) {
 	n := copy(e.ready, e.ready[1:])
 	e.ready[n] = nil
 	e.ready = e.ready[:n]
+	if e.overdue(c) {
+		e.refuse(c, errOverdue)
+		return
+	}
 	gen := c.gen
 	e.serve(t, c)
 	if c.gen == gen && c.state == reading && c.n > 0 {
@@ -282,7 +306,7 @@ func (e *engine) nextRequest(c *conn, end int) {
 	c.scan.Reset()
 	c.chunks.Reset()
 	c.serial++
-	c.headLen, c.length, c.read = 0, -1, 0
+	c.headLen, c.length, c.read, c.queuedAt = 0, -1, 0, 0
 	c.chunked, c.stream, c.decoded = false, false, false
 }
 
@@ -363,11 +387,26 @@ func (e *engine) output(t *thread, c *conn) {
 	}
 }
 
+// logRefused logs overload at most once a second, however many are refused.
+func (e *engine) logRefused(err *http1.Error) {
+	e.refused++
+	now := e.clock.Now()
+	if now < e.refusedLog {
+		return
+	}
+	e.log.Warn().Int("status", err.Status).Int("requests", e.refused).
+		Msgf("Overloaded: %d requests refused, the last because %s", e.refused, err.Reason)
+	e.refused, e.refusedLog = 0, now+int64(time.Second)
+}
+
 // refuse answers a request that cannot be served and ends the connection. The
 // application never sees it.
 func (e *engine) refuse(c *conn, err *http1.Error) {
-	e.log.Warn().Int("status", err.Status).
-		Msgf("Invalid request from ip=%s: %s", c.remoteAddr(), err.Reason)
+	if err.Status == 503 {
+		e.logRefused(err)
+	} else {
+		e.log.Warn().Int("status", err.Status).Msgf("Invalid request from ip=%s: %s", c.remoteAddr(), err.Reason)
+	}
 	page := errorPage(err.Status, err.Reason, false)
 	n, errno := rawSend(c.fd, page)
 	if errno != 0 || n != len(page) {

@@ -412,7 +412,11 @@ func errorPage(status int, reason string, head bool) []byte {
 		"</p></h1>\n    " + html.EscapeString(text) + "\n  </body>\n</html>\n"
 	page := "HTTP/1.1 " + strconv.Itoa(status) + " " + title + "\r\n" +
 		"Server: gowsgi\r\nDate: " + time.Now().UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT") +
-		"\r\nConnection: close\r\nContent-Type: text/html\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n"
+		"\r\nConnection: close\r\nContent-Type: text/html\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n"
+	if status == 503 {
+		page += "Retry-After: 1\r\n"
+	}
+	page += "\r\n"
 	if head {
 		return []byte(page)
 	}

@@ -44,6 +44,7 @@ type thread struct {
 	sent     int64 // content bytes
 	cut      bool  // the application sent more than its Content-Length
 	start    int64
+	waited   int64  // nanoseconds the request waited for a thread
 	out      []byte // scratch for heads and small responses
 	environ  [python.MaxWanted][]byte
 
@@ -108,6 +109,10 @@ func (t *thread) begin(c *conn) {
 	for i := range t.environ {
 		t.environ[i] = t.environ[i][:0]
 	}
+	t.waited = 0
+	if c.queuedAt != 0 {
+		t.waited = t.start - c.queuedAt
+	}
 	if t.start >= t.commonUntil {
 		t.renewCommon()
 	}
@@ -149,10 +154,11 @@ func (t *thread) fill() (status int, reason string) {
 	}
 	q.PathInfo = t.decode(path)
 	if c.trusted {
-		if !t.scheme() {
+		if !t.trustedFields() {
 			return errScheme.Status, errScheme.Reason
 		}
 	}
+	q.QueueTime = float64(t.waited) / 1e9
 	if t.e.unixListener[c.listener] {
 		q.ServerName, q.ServerPort = wsgi.HostPort(h.Host.Of(c.buf), q.HTTPS)
 	}
@@ -170,13 +176,17 @@ func (t *thread) decode(path []byte) []byte {
 	return http1.AppendUnescaped(t.path[:0], path)
 }
 
-// scheme reads what a trusted peer says of the client's scheme. It reports false
-// if two fields disagree.
-func (t *thread) scheme() bool {
+// trustedFields reads what a trusted peer says of the client's scheme, and since
+// when the request waits. It reports false if two fields disagree on the scheme.
+func (t *thread) trustedFields() bool {
 	found := false
 	for _, f := range t.head.Fields {
-		secure, known := wsgi.Secure(f.Name.Of(t.c.buf), f.Value.Of(t.c.buf))
+		name, value := f.Name.Of(t.c.buf), f.Value.Of(t.c.buf)
+		secure, known := wsgi.Secure(name, value)
 		if !known {
+			if at := wsgi.RequestStart(name, value); at > 0 {
+				t.waited = max(t.waited, time.Now().UnixNano()-at)
+			}
 			continue
 		}
 		if found && secure != t.req.HTTPS {

@@ -120,9 +120,15 @@ func (t *Thread) InFlight(now int64) (InFlight, bool) {
 	return r, true
 }
 
-// Global is the part of the scoreboard that only the master writes.
+// Global is the part of the scoreboard that belongs to no worker.
 type Global struct {
 	stopping atomic.Uint32
+	_        uint32
+	// Queued counts the requests in the hand-off queue. Workers add one before
+	// they put a request in and take one off when they have taken it out, so it
+	// is the one field here they write. One that dies in between leaves it wrong
+	// by one until the queue is seen empty.
+	Queued atomic.Int64
 }
 
 // SetStopping says that the whole server stops: workers that drain keep their

@@ -1,5 +1,10 @@
 package wsgi
 
+import (
+	"strconv"
+	"strings"
+)
+
 // Secure decides wsgi.url_scheme from a field line of a trusted peer (gunicorn:
 // secure_scheme_headers). known is false for a field that says nothing about it.
 // The value is compared exactly, as gunicorn does.
@@ -53,3 +58,21 @@ var (
 	http80   = []byte("80")
 	https443 = []byte("443")
 )
+
+// RequestStart reads X-Request-Start, by which a proxy says when it got a
+// request: "t=" or nothing, then seconds with a fraction, or milliseconds, micro-
+// or nanoseconds, since 1970. It returns nanoseconds, 0 for any other field and
+// for a value that makes no sense.
+func RequestStart(name, value []byte) int64 {
+	if len(name) != len("X-Request-Start") || !equalFold(name, "x-request-start") {
+		return 0
+	}
+	seconds, err := strconv.ParseFloat(strings.TrimPrefix(string(value), "t="), 64)
+	// A time of this century tells its unit by its size.
+	for ; err == nil && seconds > 1e11; seconds /= 1e3 {
+	}
+	if err != nil || seconds < 1e9 {
+		return 0
+	}
+	return int64(seconds * 1e9)
+}

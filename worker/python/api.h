@@ -102,6 +102,7 @@ enum { Py_file_input = 257 };
   X(PyObject *, PyLong_FromSsize_t, (Py_ssize_t))                              \
   X(Py_ssize_t, PyLong_AsSsize_t, (PyObject *))                                \
   X(PyObject *, PyBool_FromLong, (long))                                       \
+  X(PyObject *, PyFloat_FromDouble, (double))                                  \
   X(PyObject *, PyCFunction_NewEx, (PyMethodDef *, PyObject *, PyObject *))    \
   X(PyObject *, PyType_FromSpec, (PyType_Spec *))                              \
   X(PyObject *, PyType_GenericAlloc, (PyObject *, Py_ssize_t))                 \

@@ -43,6 +43,7 @@ typedef struct {
   uint8_t minor;        /* HTTP/1.minor */
   uint8_t https;
   uint32_t listener;
+  double queue_time; /* seconds; 0: as the base environ has it */
 } gw_request;
 
 enum { GW_MAX_WANTED = 16, GW_ERR = 256 };

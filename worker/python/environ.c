@@ -29,7 +29,7 @@ static struct {
   PyObject *REQUEST_METHOD, *PATH_INFO, *RAW_URI, *QUERY_STRING, *SCRIPT_NAME;
   PyObject *SERVER_PROTOCOL, *SERVER_NAME, *SERVER_PORT;
   PyObject *REMOTE_ADDR, *REMOTE_PORT, *url_scheme, *input;
-  PyObject *HTTP_HOST;
+  PyObject *HTTP_HOST, *queue_time;
 } key;
 
 static PyObject *https, *http_1_0, *comma;
@@ -222,6 +222,8 @@ static int put_server(PyObject *d, const gw_request *r) {
   /* The authority of an absolute-form target outranks the field (RFC 9112, 3.2.2). */
   if (r->host.len && put_span(d, key.HTTP_HOST, r->buf, r->host) != 0) return -1;
   if (r->https && py.PyDict_SetItem(d, key.url_scheme, https) != 0) return -1;
+  if (r->queue_time > 0 && put(d, key.queue_time, py.PyFloat_FromDouble(r->queue_time)) != 0)
+    return -1;
   if (r->server_name.len && put_bytes(d, key.SERVER_NAME, r->server_name) != 0) return -1;
   if (r->server_port.len && put_bytes(d, key.SERVER_PORT, r->server_port) != 0) return -1;
   return 0;
@@ -276,6 +278,7 @@ int gw_environ_setup(void) {
       {&key.url_scheme, "wsgi.url_scheme"},
       {&key.input, "wsgi.input"},
       {&key.HTTP_HOST, "HTTP_HOST"},
+      {&key.queue_time, "gowsgi.queue_time"},
       {&https, "https"},
       {&http_1_0, "HTTP/1.0"},
       {&comma, ","},
@@ -333,6 +336,7 @@ int gw_set_base_environ(uint32_t listeners, uint32_t i, char **pairs, int npairs
   r |= set(d, "wsgi.file_wrapper", gw_helper("FileWrapper"));
   r |= set(d, "wsgi.early_hints", gw_helper("early_hints"));
   r |= set(d, "wsgi.url_scheme", gw_str("http", 4));
+  r |= set(d, "gowsgi.queue_time", py.PyFloat_FromDouble(0));
   r |= set(d, "REQUEST_METHOD", gw_str("GET", 3));
   r |= set(d, "QUERY_STRING", gw_str("", 0));
   r |= set(d, "SERVER_PROTOCOL", gw_str("HTTP/1.1", 8));

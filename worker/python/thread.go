@@ -113,6 +113,8 @@ type Request struct {
 	Body   []byte
 	Stream bool
 	HTTPS  bool
+	// QueueTime is how long the request waited for a thread, in seconds.
+	QueueTime float64
 	// Listener selects the base environ.
 	Listener int
 }
@@ -181,6 +183,7 @@ func (t *Thread) Call(r *Request) Result {
 	q.minor = C.uint8_t(h.Minor)
 	q.https = C.uint8_t(cbool(r.HTTPS))
 	q.listener = C.uint32_t(r.Listener)
+	q.queue_time = C.double(r.QueueTime)
 	return Result(C.gw_call(t.c))
 }
 
