@@ -135,6 +135,7 @@ limit_request_fields     = 100
 limit_request_line       = 4094
 log_format               = text
 loglevel                 = info
+max_queue                = 2048
 max_requests             = 0
 max_requests_jitter      = 0
 pidfile                  = None

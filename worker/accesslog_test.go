@@ -184,7 +184,7 @@ func TestJSONLine(t *testing.T) {
 	want := map[string]any{
 		"type": "access", "pid": 4711.0, "remote_addr": "203.0.113.7", "method": "POST",
 		"target": "/caf%C3%A9/a%22b?q=1%20&r=%22", "protocol": "HTTP/1.1", "status": 404.0, "bytes": 1234567890123.0,
-		"dur_ms": 3045.678, "user": `ann "x"`, "referer": `http://example.org/?a="b`, "user_agent": `Back\slash`,
+		"dur_ms": 3045.678, "queue_ms": 0.0, "user": `ann "x"`, "referer": `http://example.org/?a="b`, "user_agent": `Back\slash`,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
