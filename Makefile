@@ -12,6 +12,8 @@ APP      ?= flask_app:flask_app
 WORKERS  ?= 4
 ARGS     ?=
 FUZZTIME ?= 10s
+# Most tests wait for processes rather than for the processor.
+TEST     := test -count=1 -parallel 8
 VENV     := examples/.venv
 
 # The packages where goroutines share memory and no interpreter is needed.
@@ -37,19 +39,19 @@ venv: $(VENV)/.installed ## make examples/.venv with the packages of examples/re
 
 test: need-go need-cc venv ## pass all tests: vet, unit, integration, race (a few minutes)
 	$(GO) vet ./...
-	$(GO) test -count=1 -timeout 20m ./...
-	$(GO) test -count=1 -timeout 10m -race $(RACE_PKGS)
+	$(GO) $(TEST) -timeout 20m ./...
+	$(GO) $(TEST) -timeout 10m -race $(RACE_PKGS)
 
 check: need-go need-cc ## vet, gofmt and the unit tests (under a minute)
 	$(GO) vet ./...
 	@files=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$files" ]; then echo "not gofmt'ed:"; echo "$$files"; exit 1; fi
-	$(GO) test -count=1 -timeout 2m -short $(UNIT_PKGS)
+	$(GO) $(TEST) -timeout 2m -short $(UNIT_PKGS)
 
 integration: need-go need-cc venv ## only the tests that start the real server; RUN=pattern picks some
-	$(GO) test -count=1 -timeout 20m -v -run '$(or $(RUN),.)' ./integration
+	$(GO) $(TEST) -timeout 20m -v -run '$(or $(RUN),.)' ./integration
 
 race: need-go need-cc venv ## every unit test under the race detector
-	$(GO) test -count=1 -timeout 15m -race $(UNIT_PKGS)
+	$(GO) $(TEST) -timeout 15m -race $(UNIT_PKGS)
 
 fuzz: need-go need-cc ## every fuzz target for FUZZTIME each (10s)
 	@found=0; \
@@ -63,16 +65,16 @@ fuzz: need-go need-cc ## every fuzz target for FUZZTIME each (10s)
 	if [ $$found = 0 ]; then echo "make fuzz: no fuzz target found" >&2; exit 1; fi
 
 leak: need-go need-cc venv ## 100,000 requests must leave memory and reference counts flat
-	$(GO) test -count=1 -timeout 10m -v -run '^TestLeak' ./integration
+	$(GO) $(TEST) -timeout 10m -v -run '^TestLeak' ./integration
 
 asan: need-go need-cc venv ## the interpreter bridge under AddressSanitizer, with Python on malloc
-	PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 $(GO) test -count=1 -timeout 15m -asan ./worker/...
+	PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 $(GO) $(TEST) -timeout 15m -asan ./worker/...
 
 cgocheck: need-go need-cc venv ## the interpreter bridge with strict pointer checks
-	GOEXPERIMENT=cgocheck2 $(GO) test -count=1 -timeout 15m ./worker/...
+	GOEXPERIMENT=cgocheck2 $(GO) $(TEST) -timeout 15m ./worker/...
 
 stress: need-go need-cc venv ## RUN=pattern: these integration tests COUNT times (20)
-	$(GO) test -count=$(or $(COUNT),20) -failfast -timeout 60m -run '$(or $(RUN),.)' ./integration
+	$(GO) test -parallel 8 -count=$(or $(COUNT),20) -failfast -timeout 60m -run '$(or $(RUN),.)' ./integration
 
 bench: build venv ## measure against other servers (see bench/)
 	@test -x bench/run || { echo "make bench: bench/run is not there" >&2; exit 1; }

@@ -3,6 +3,7 @@ package integration
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -154,10 +155,7 @@ func TestLogLevel(t *testing.T) {
 				Dir: apps(), Bind: "unix:" + path,
 				Args: []string{"--log-level", tt.level, "probe"},
 			})
-			if !gowsgitest.Eventually(func() bool { return exists(path) }) {
-				t.Fatal("no socket")
-			}
-			c := gowsgitest.DialConn(t, "unix", path)
+			c := dialWhenReady(t, path)
 			c.Send("GET /raise?name=RuntimeError HTTP/1.0\r\n\r\n")
 			c.Response("GET")
 			s.Stop()
@@ -169,6 +167,22 @@ func TestLogLevel(t *testing.T) {
 			}
 		})
 	}
+}
+
+// dialWhenReady connects to a unix socket as soon as somebody listens at it, for
+// servers whose log does not say so.
+func dialWhenReady(t *testing.T, path string) *gowsgitest.Conn {
+	t.Helper()
+	if !gowsgitest.Eventually(func() bool {
+		c, err := net.Dial("unix", path)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	}) {
+		t.Fatalf("nobody listens at %s", path)
+	}
+	return gowsgitest.DialConn(t, "unix", path)
 }
 
 // gunicorn: errorlog. Master and workers write the same file, and SIGUSR1 makes
