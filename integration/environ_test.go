@@ -172,3 +172,28 @@ func TestServerSoftware(t *testing.T) {
 		t.Errorf("got %q, want gowsgi/ and the version", got)
 	}
 }
+
+// gunicorn: secure_scheme_headers, from its default forwarded_allow_ips: the
+// proxy on the same machine may say what the client's scheme was.
+func TestSchemeFromTheProxy(t *testing.T) {
+	t.Parallel()
+	s := start(t, "probe")
+	tests := []struct{ name, field, want string }{
+		{"none", "", "http"},
+		{"https", "X-Forwarded-Proto: https\r\n", "https"},
+		{"http", "X-Forwarded-Proto: http\r\n", "http"},
+		{"ssl", "X-Forwarded-SSL: on\r\n", "https"},
+		{"protocol", "X-Forwarded-Protocol: ssl\r\n", "https"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e := askEnviron(t, s.In(t).Dial(), "GET /environ HTTP/1.1\r\nHost: x\r\n"+tt.field+"\r\n")
+			e.check(t, map[string]any{"wsgi.url_scheme": tt.want})
+		})
+	}
+	c := s.Dial()
+	c.Send("GET /environ HTTP/1.1\r\nHost: x\r\nX-Forwarded-Proto: https\r\nX-Forwarded-SSL: off\r\n\r\n")
+	if r := c.Response("GET"); r.Status != 400 {
+		t.Errorf("contradiction: got %v, want 400", r)
+	}
+}
