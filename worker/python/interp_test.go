@@ -1,0 +1,331 @@
+package python_test
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+
+	"gowsgi/protocol/http1"
+	"gowsgi/protocol/ipc"
+	"gowsgi/worker/python"
+)
+
+// interp is the interpreter of this process.
+type interp struct {
+	name  string
+	calls chan func() // what the main thread shall do
+	// main is the main thread's; workers are of the application's threads, which
+	// run one function each.
+	main    *runner
+	workers [2]*runner
+	errors  *os.File // the reading end of wsgi.errors
+	app     string   // the one loaded, "module:attr"
+}
+
+// runner is a thread that calls the application, and what it got from it.
+type runner struct {
+	*recorder
+	py  *python.Thread
+	lim http1.Limits
+	mem []byte // lent to C
+	run func() // the life of an application thread
+}
+
+// Run implements python.Handler.
+func (r *runner) Run() { r.run() }
+
+func newRunner() *runner {
+	r := &runner{recorder: new(recorder), lim: http1.Limits{}.Normalize(), mem: python.Alloc(1 << 20)}
+	r.py = python.NewThread(r, r.lim.Fields)
+	return r
+}
+
+// Values of the base environs.
+var bases = []python.Base{
+	{Vars: map[string]string{"SERVER_SOFTWARE": "gowsgi/test", "SCRIPT_NAME": "", "SERVER_NAME": "127.0.0.1", "SERVER_PORT": "8000"}},
+	{Vars: map[string]string{"SERVER_NAME": "unix", "SERVER_PORT": ""}, Multithread: true, Multiprocess: true},
+}
+
+// host starts CPython on the main thread, lets run run the tests, and does there
+// what they ask for.
+func host(p ipc.Python, run func() int) int {
+	r, w, err := os.Pipe()
+	if err == nil {
+		err = python.Start(python.Options{
+			Library: p.Library, Executable: p.Executable, Argv: []string{"apps", "argument"},
+			Path: []string{"/no/such/directory", "."}, FaultFD: 2,
+		})
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	py := &interp{name: p.Version, calls: make(chan func()), errors: r}
+	for i := range py.workers {
+		py.workers[i] = newRunner()
+	}
+	py.main = newRunner()
+	for i := range bases {
+		bases[i].ErrorFD = int(w.Fd())
+	}
+	if err := python.SetBases(bases); err == nil {
+		err = python.SetWanted([]string{"wsgi.url_scheme", "remote_addr", "set.by.app", "missing"})
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	py.main.py.DetachMain()
+	embedded = py
+	code := make(chan int, 1)
+	go func() { code <- run(); close(py.calls) }()
+	for f := range py.calls {
+		f()
+	}
+	py.main.py.Finalize()
+	return <-code
+}
+
+// do runs f on the main thread, without the GIL. f must not end the test.
+func (py *interp) do(f func()) {
+	done := make(chan struct{})
+	py.calls <- func() { defer close(done); f() }
+	<-done
+}
+
+// load loads the application on the main thread, which may be left loaded.
+func (py *interp) load(module, attr string) (err error) {
+	py.app = module + ":" + attr
+	py.do(func() {
+		py.main.py.AttachMain()
+		err = python.Load(module, attr)
+		py.main.py.DetachMain()
+	})
+	return err
+}
+
+// use loads an application of apps.py unless it is loaded.
+func (py *interp) use(t *testing.T, attr string) {
+	t.Helper()
+	if py.app == "apps:"+attr {
+		return
+	}
+	if err := py.load("apps", attr); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// request is what the server knows of a request.
+type request struct {
+	head         string // without the blank line; GET / when empty
+	body         string
+	stream       bool
+	path, script string // PathInfo, "" for that of the head; ScriptName
+	addr, port   string
+	name, sport  string // SERVER_NAME and SERVER_PORT
+	https        bool
+	listener     int
+	waited       float64 // seconds in the queue
+}
+
+// call runs one request through the application that is loaded, on r's thread.
+func (r *runner) call(q request) (python.Result, error) {
+	if q.head == "" {
+		q.head = "GET / HTTP/1.1\r\nHost: h"
+	}
+	mem := r.mem
+	lend := func(s string) []byte {
+		b := mem[:copy(mem, s):len(s)]
+		mem = mem[len(s):]
+		return b
+	}
+	buf := lend(q.head + "\r\n\r\n")
+	r.py.Head.Reset()
+	if err := r.py.Head.Parse(buf, &r.lim); err != nil {
+		return 0, fmt.Errorf("%q: %w", q.head, err)
+	}
+	c := &python.Request{Buf: buf, Stream: q.stream, HTTPS: q.https, Listener: q.listener, QueueTime: q.waited}
+	if q.path == "" {
+		q.path = string(http1.AppendUnescaped(nil, r.py.Head.Path.Of(buf)))
+	}
+	c.PathInfo = lend(q.path)
+	if q.script != "" {
+		c.ScriptName = lend(q.script)
+	}
+	if q.body != "" {
+		c.Body = lend(q.body)
+	}
+	c.RemoteAddr, c.RemotePort = lend(q.addr), lend(q.port)
+	c.ServerName, c.ServerPort = lend(q.name), lend(q.sport)
+	return r.py.Call(c), nil
+}
+
+// call runs one request on the main thread and returns what the server got. With
+// a prepared recorder, that one takes it.
+func (py *interp) call(t *testing.T, q request, prepared ...*recorder) *recorder {
+	t.Helper()
+	got := new(recorder)
+	if len(prepared) > 0 {
+		got = prepared[0]
+	}
+	var err error
+	py.do(func() {
+		py.main.recorder = got
+		got.result, err = py.main.call(q)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// run runs the body of an application function.
+func (py *interp) run(t *testing.T, source string, prepared ...*recorder) *recorder {
+	t.Helper()
+	py.use(t, "script")
+	return py.call(t, request{script: source}, prepared...)
+}
+
+// part is one call of Write.
+type part struct {
+	text           string
+	last, mayBlock bool
+}
+
+// failure is one call of Failed.
+type failure struct {
+	phase python.Phase
+	text  string
+}
+
+// recorder is the server's side: it keeps what it gets, answers by the rules of
+// PEP 3333, and fails where it is told to.
+type recorder struct {
+	result   python.Result
+	status   string
+	headers  []string // "name: value"
+	excInfo  bool     // of the last start_response
+	hints    []string
+	parts    []part
+	flushes  int
+	wanted   map[int]string
+	failures []failure
+
+	headSent bool
+	refuse   string // start_response is refused for that reason
+	ahead    bool   // every Write answers Wait
+	goneAt   int    // the Write with which the client is gone, from 1
+	stuck    bool   // Flush finds the client gone
+	input    string // what ReadBody reads
+	step     int    // in pieces of that size; 0: as it comes
+	broken   string // why ReadBody fails after the input
+	onWrite  func(p []byte, mayBlock bool)
+}
+
+func (r *recorder) body() string {
+	var b strings.Builder
+	for _, p := range r.parts {
+		b.WriteString(p.text)
+	}
+	return b.String()
+}
+
+func list(h python.Headers) (list []string) {
+	for i := range h.Len() {
+		name, value := h.At(i)
+		list = append(list, string(name)+": "+string(value))
+	}
+	return list
+}
+
+// StartResponse implements python.Handler.
+func (r *recorder) StartResponse(status []byte, h python.Headers, excInfo bool) (python.Code, string) {
+	switch {
+	case r.refuse != "":
+		return python.Invalid, r.refuse
+	case r.headSent && excInfo:
+		return python.Sent, ""
+	case r.status != "" && !excInfo:
+		return python.Twice, ""
+	}
+	r.status, r.headers, r.excInfo = string(status), list(h), excInfo
+	return python.OK, ""
+}
+
+// EarlyHints implements python.Handler.
+func (r *recorder) EarlyHints(h python.Headers) (python.Code, string) {
+	if r.refuse != "" {
+		return python.Invalid, r.refuse
+	}
+	r.hints = append(r.hints, list(h)...)
+	return python.OK, ""
+}
+
+// Write implements python.Handler.
+func (r *recorder) Write(p []byte, last, mayBlock bool) (python.Code, string) {
+	if r.status == "" {
+		return python.Invalid, "no start_response"
+	}
+	if r.onWrite != nil {
+		r.onWrite(p, mayBlock)
+	}
+	r.headSent = r.headSent || len(p) > 0 || last
+	r.parts = append(r.parts, part{string(p), last, mayBlock})
+	if r.goneAt == len(r.parts) {
+		return python.Gone, ""
+	}
+	if r.ahead && !mayBlock {
+		return python.Wait, ""
+	}
+	return python.OK, ""
+}
+
+// Flush implements python.Handler.
+func (r *recorder) Flush() python.Code {
+	r.flushes++
+	if r.stuck {
+		return python.Gone
+	}
+	return python.OK
+}
+
+// ReadBody implements python.Handler.
+func (r *recorder) ReadBody(p []byte) (int, string) {
+	if r.input == "" && r.broken != "" {
+		return -1, r.broken
+	}
+	if r.step > 0 {
+		p = p[:min(len(p), r.step)]
+	}
+	n := copy(p, r.input)
+	r.input = r.input[n:]
+	return n, ""
+}
+
+// Environ implements python.Handler.
+func (r *recorder) Environ(i int, value []byte) {
+	if r.wanted == nil {
+		r.wanted = make(map[int]string)
+	}
+	r.wanted[i] = string(value)
+}
+
+// Failed implements python.Handler.
+func (r *recorder) Failed(phase python.Phase, traceback string) {
+	r.failures = append(r.failures, failure{phase, traceback})
+}
+
+// lastLine returns the line of a traceback that says what was raised.
+func (f failure) lastLine() string {
+	lines := strings.Split(strings.TrimRight(f.text, "\n"), "\n")
+	return lines[len(lines)-1]
+}
+
+// readErrors returns n bytes of wsgi.errors.
+func (py *interp) readErrors(n int) (string, error) {
+	b := make([]byte, n)
+	got, err := io.ReadFull(py.errors, b)
+	return string(b[:got]), err
+}
