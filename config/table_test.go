@@ -142,6 +142,7 @@ pidfile                  = None
 proc_name                = app:make()
 python                   = None
 pythonpath               = /lib,/opt
+queue_timeout            = 0
 raw_env                  = ['A=1']
 reuse_port               = True
 threads                  = 1

@@ -12,9 +12,10 @@ import (
 const (
 	minBuffer = 8 << 10
 	slabSize  = 256 << 10
-	// maxPooled is the largest size that is kept, keptBytes how much of each.
-	maxPooled = 128 << 10
-	keptBytes = 2 << 20
+	// maxPooled is the largest size that is kept, keptBytes how much of each: two
+	// of the largest, for the content of uploads.
+	maxPooled = 2 << 20
+	keptBytes = 4 << 20
 )
 
 // buffers is the pool of one engine, guarded by its mutex.

@@ -190,8 +190,10 @@ func (e *engine) run(t *thread) {
 	defer e.mu.Unlock()
 	for !e.over {
 		switch {
-		case len(e.ready) > 0:
+		case t.wasLong:
+			t.wasLong = false
 			e.takeIn(t)
+		case len(e.ready) > 0:
 			e.serveReady(t)
 		case e.leader == t:
 			e.turn(t)

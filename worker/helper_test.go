@@ -3,9 +3,9 @@ package worker
 import (
 	"bytes"
 	"context"
+	"io"
 	"net"
 	"os"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -72,6 +72,7 @@ func newRig(t *testing.T, cfg *config.Config) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.siblings.init(-1, -1, board, 0)
 	r.script = "/app"
 	r.unixListener = []bool{false}
 	r.listeners = []listener{{fd: -1}}
@@ -205,5 +206,20 @@ func parsedThread(t testing.TB, head string) *thread {
 	return th
 }
 
-// lines cuts s into its lines without their ends.
-func lines(s string) []string { return strings.Split(strings.TrimSuffix(s, "\n"), "\n") }
+// readAll returns what comes until the connection ends.
+func readAll(t *testing.T, c net.Conn) string {
+	t.Helper()
+	b, err := io.ReadAll(c)
+	if err != nil {
+		t.Fatalf("%v after %q", err, b)
+	}
+	return string(b)
+}
+
+// send writes s to a connection.
+func send(t *testing.T, c net.Conn, s string) {
+	t.Helper()
+	if _, err := io.WriteString(c, s); err != nil {
+		t.Fatal(err)
+	}
+}

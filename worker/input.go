@@ -26,7 +26,7 @@ func (e *engine) input(t *thread, c *conn) {
 	if c.buf == nil {
 		c.buf = e.bufs.get(minBuffer)
 	} else if c.n == len(c.buf) {
-		e.grow(c, c.n+1)
+		e.grow(c, 2*c.n)
 	}
 	n, errno := rawRecv(c.fd, c.buf[c.n:])
 	switch {
@@ -53,9 +53,10 @@ func (e *engine) hangUp(c *conn) {
 	e.close(c)
 }
 
-// grow gives c a buffer of at least n bytes, and at least twice the size.
+// grow gives c a buffer of at least n bytes. Memory that is not written to yet
+// costs nothing, so room for content that is announced is taken at once.
 func (e *engine) grow(c *conn, n int) {
-	b := e.bufs.get(max(n, 2*len(c.buf)))
+	b := e.bufs.get(n)
 	copy(b, c.buf[:c.n])
 	e.bufs.put(c.buf)
 	c.buf = b
@@ -167,8 +168,8 @@ func (e *engine) assemble(t *thread, c *conn) (complete bool, err *http1.Error) 
 		return true, nil
 	}
 	total := c.headLen + int(c.length)
-	if c.n < total && c.n == len(c.buf) {
-		e.grow(c, min(total, 2*c.n))
+	if c.n < total && total > len(c.buf) {
+		e.grow(c, total)
 	}
 	return c.n >= total, nil
 }
@@ -251,9 +252,12 @@ func (e *engine) serve(t *thread, c *conn) {
 	if e.served == e.quota {
 		e.recycle(e.served)
 	}
+	epoch := e.epoch
 	e.mu.Unlock()
 	t.serve(c)
+	t.yield()
 	e.mu.Lock()
+	t.wasLong = e.epoch != epoch
 	e.finish(c)
 }
 

@@ -1,64 +1,58 @@
 package worker
 
 import (
-	"sync/atomic"
-	"time"
+	"os"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"gowsgi/protocol/http1"
+	"gowsgi/worker/python"
 )
 
 // watcher is the goroutine that sees to it that a long call does not stop the
-// I/O. It lives as long as the process and owns nothing.
+// I/O. It sleeps until python.Watch tells of one, lives as long as the process
+// and owns nothing.
 type watcher struct {
 	// lead stands for the watcher as a leader. It runs no application.
 	lead *thread
-	// parked is set while the watcher sleeps because nothing runs; the next
-	// call wakes it. So it costs an idle worker nothing, and a busy one a look
-	// every millisecond.
-	parked atomic.Bool
-	kick   chan struct{}
+	// long is the eventfd on which long calls are told.
+	long int
 }
 
-const (
-	// looks is how many times in a row nothing may be running before it parks.
-	looks = 20
-	// leadWait bounds how long, in milliseconds, the watcher waits for events
-	// once a thread has taken the lead back.
-	leadWait = 20
-)
+// leadWait bounds how long, in milliseconds, the watcher waits for events once a
+// thread has taken the lead back.
+const leadWait = 20
 
 func (w *watcher) init(maxFields int) {
 	w.lead = &thread{head: &http1.Request{Fields: make([]http1.Field, 0, maxFields)}}
-	w.kick = make(chan struct{}, 1)
 }
 
-// running is called by a thread before its call. It costs one load while calls
-// follow each other.
-func (w *watcher) running() {
-	if w.parked.Load() && w.parked.CompareAndSwap(true, false) {
-		w.kick <- struct{}{}
+// startWatcher starts the watch and the goroutine.
+func (e *engine) startWatcher() error {
+	long, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	if err != nil {
+		return os.NewSyscallError("eventfd", err)
 	}
+	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	if err != nil {
+		return os.NewSyscallError("eventfd", err)
+	}
+	e.watcher.long = long
+	var starts []unsafe.Pointer
+	for _, t := range e.threads {
+		starts = append(starts, t.record.StartWord())
+	}
+	go e.watchCalls()
+	return python.Watch(starts, shortCall, long, wake)
 }
 
 // watchCalls is the watcher's goroutine.
 func (e *engine) watchCalls() {
-	quiet := 0
+	var n [8]byte
 	for {
-		if quiet >= looks {
-			e.watcher.parked.Store(true)
-			// A call that began before parked was set is seen here.
-			if !e.anyCall() || !e.watcher.parked.CompareAndSwap(true, false) {
-				<-e.watcher.kick
-			}
-			quiet = 0
-		}
-		time.Sleep(shortCall)
-		if e.look() {
-			quiet = 0
-		} else {
-			quiet++
+		if _, err := unix.Read(e.watcher.long, n[:]); err == nil {
+			e.look()
 		}
 	}
 }
@@ -73,21 +67,17 @@ func (e *engine) anyCall() bool {
 	return false
 }
 
-// look passes the lead on if its holder has been in a call for too long. It
-// reports whether anything runs.
-func (e *engine) look() bool {
-	if !e.anyCall() {
-		return false
-	}
+// look passes the lead on if its holder has been in a call for too long.
+func (e *engine) look() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	t := e.leader
 	if t == nil || t == e.watcher.lead {
-		return true
+		return
 	}
 	start := t.record.Started()
 	if start == 0 || e.clock.Now()-start < int64(shortCall) {
-		return true
+		return
 	}
 	e.epoch++
 	if n := len(e.idle); n > 0 {
@@ -95,11 +85,10 @@ func (e *engine) look() bool {
 		e.idle = e.idle[:n-1]
 		e.leader = next
 		next.wake <- struct{}{}
-		return true
+		return
 	}
 	e.leader = e.watcher.lead
 	e.stand()
-	return true
 }
 
 // stand leads until an application thread does: everything but Python. Complete

@@ -208,7 +208,9 @@ func (p *process) serve(quit chan os.Signal) int {
 	reopen := make(chan os.Signal, 1)
 	signal.Notify(reopen, unix.SIGUSR1)
 	go p.handleSignals(quit, reopen)
-	go e.watchCalls()
+	if err := e.startWatcher(); err != nil {
+		return p.bootFailed(err)
+	}
 	for _, l := range e.listeners {
 		if err := e.listen(l); err != nil {
 			return p.bootFailed(err)

@@ -95,6 +95,10 @@ func (t *Thread) End() { t.start.Store(0) }
 // Started returns the Monotonic time the running request started, 0 when idle.
 func (t *Thread) Started() int64 { return t.start.Load() }
 
+// StartWord returns where Started is kept, for code that is not Go. It does not
+// move while the scoreboard is mapped.
+func (t *Thread) StartWord() unsafe.Pointer { return unsafe.Pointer(&t.start) }
+
 // InFlight is a request a thread is running.
 type InFlight struct {
 	Method, Target string

@@ -63,7 +63,6 @@ enum { Py_file_input = 257 };
   X(PyObject *, PyObject_GetAttrString, (PyObject *, const char *))            \
   X(PyObject *, PyObject_Str, (PyObject *))                                    \
   X(PyObject *, PyObject_CallFunctionObjArgs, (PyObject *, ...))               \
-  X(PyObject *, PyObject_CallObject, (PyObject *, PyObject *))                 \
   X(int, PyObject_IsTrue, (PyObject *))                                        \
   X(PyObject *, PyObject_GetIter, (PyObject *))                                \
   X(PyObject *, PyIter_Next, (PyObject *))                                     \
@@ -84,7 +83,6 @@ enum { Py_file_input = 257 };
   X(PyObject *, PyTuple_New, (Py_ssize_t))                                     \
   X(int, PyTuple_SetItem, (PyObject *, Py_ssize_t, PyObject *))                \
   X(PyObject *, PyTuple_GetItem, (PyObject *, Py_ssize_t))                     \
-  X(PyObject *, PyUnicode_FromStringAndSize, (const char *, Py_ssize_t))       \
   X(PyObject *, PyUnicode_DecodeFSDefault, (const char *))                     \
   X(PyObject *, PyUnicode_InternFromString, (const char *))                    \
   X(PyObject *, PyUnicode_DecodeLatin1,                                        \
@@ -99,7 +97,6 @@ enum { Py_file_input = 257 };
   X(int, PyBytes_AsStringAndSize, (PyObject *, char **, Py_ssize_t *))         \
   X(int, _PyBytes_Resize, (PyObject **, Py_ssize_t))                           \
   X(PyObject *, PyLong_FromLong, (long))                                       \
-  X(PyObject *, PyLong_FromSsize_t, (Py_ssize_t))                              \
   X(Py_ssize_t, PyLong_AsSsize_t, (PyObject *))                                \
   X(PyObject *, PyBool_FromLong, (long))                                       \
   X(PyObject *, PyFloat_FromDouble, (double))                                  \
@@ -124,8 +121,7 @@ enum { Py_file_input = 257 };
   X(PyExc_AssertionError)                                                      \
   X(PyExc_RuntimeError)                                                        \
   X(PyExc_AttributeError)                                                      \
-  X(PyExc_ConnectionResetError)                                                \
-  X(PyExc_TimeoutError)
+  X(PyExc_ConnectionResetError)
 
 struct gw_api {
 #define X(result, name, args) result(*name) args;

@@ -90,6 +90,7 @@ enum {
 
 /* load.c, boot.c: all return 0, or -1 with a message in err. */
 int gw_load(const char *library, char *err, size_t errlen);
+int gw_legacy_locale(void);
 int gw_start(const char *program, int utf8, const char *helper, char *err, size_t errlen);
 int gw_set_argv(char **argv, int n);
 int gw_insert_path(const char *dir);
@@ -108,6 +109,10 @@ int gw_start_threads(int n);
 
 gw_thread *gw_thread_new(uint64_t index, uint32_t max_fields);
 int gw_call(gw_thread *t);
+
+/* watch.c */
+int gw_watch_start(const int64_t **times, int n, int64_t ns, int long_call, int wake);
+void gw_watch_wake(void);
 
 /* fault.c, fork.c */
 void gw_fault_before_python(void);

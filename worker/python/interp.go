@@ -105,27 +105,17 @@ func guardFork(fds []int) error {
 // embedder has to do itself (PEP 538, PEP 540): without a locale, text is UTF-8
 // and not ASCII. It reports whether Python's UTF-8 mode is to be on.
 func coerceLocale(getenv func(string) string) (utf8 bool, err error) {
-	switch getenv("PYTHONUTF8") {
-	case "1":
-		return true, nil
-	case "0":
-		return false, nil
-	}
-	isC := func(s string) bool { return s == "" || s == "C" || s == "POSIX" }
-	if all := getenv("LC_ALL"); all != "" {
-		return isC(all), nil
-	}
-	ctype := getenv("LC_CTYPE")
-	if ctype == "" {
-		ctype = getenv("LANG")
-	}
-	if !isC(ctype) {
-		return false, nil
-	}
-	if getenv("PYTHONCOERCECLOCALE") != "0" {
+	legacy := C.gw_legacy_locale() != 0
+	if legacy && getenv("LC_ALL") == "" && getenv("PYTHONCOERCECLOCALE") != "0" {
 		err = os.Setenv("LC_CTYPE", "C.UTF-8")
 	}
-	return true, err
+	switch getenv("PYTHONUTF8") {
+	case "1":
+		return true, err
+	case "0":
+		return false, err
+	}
+	return legacy, err
 }
 
 // Load imports the application: attr is a name in the module or a call of one

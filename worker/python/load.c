@@ -2,7 +2,9 @@
 #include "bridge.h"
 
 #include <dlfcn.h>
+#include <locale.h>
 #include <stdio.h>
+#include <string.h>
 
 struct gw_api py;
 
@@ -30,4 +32,11 @@ int gw_load(const char *library, char *err, size_t errlen) {
   /* The exception variables are filled by Py_InitializeEx; gw_start reads
    * them. */
   return 0;
+}
+
+/* gw_legacy_locale reports whether the environment asks for the C locale, or for
+ * one that is not installed, which comes to the same. */
+int gw_legacy_locale(void) {
+  const char *name = setlocale(LC_CTYPE, "");
+  return !name || !strcmp(name, "C") || !strcmp(name, "POSIX");
 }

@@ -433,6 +433,7 @@ static int run(gw_thread *t) {
  * keeps. */
 int gw_call(gw_thread *t) {
   int r = GW_CALL_FAILED;
+  gw_watch_wake();
   py.PyEval_RestoreThread(t->tstate);
   current = t;
   t->called = 0;

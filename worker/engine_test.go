@@ -1,0 +1,393 @@
+package worker
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"gowsgi/config"
+)
+
+// outside is a request that the server answers itself, with a 500.
+const outside = "GET /elsewhere HTTP/1.1\r\nHost: h\r\n\r\n"
+
+// statusOf returns the status of the first response in text, which must be whole
+// and the last.
+func statusOf(t *testing.T, text string) int {
+	t.Helper()
+	r := bufio.NewReader(strings.NewReader(text))
+	resp, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatalf("%v in %q", err, text)
+	}
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		t.Fatalf("%v in %q", err, text)
+	}
+	if rest, _ := io.ReadAll(r); len(rest) > 0 {
+		t.Errorf("got %q after the response", rest)
+	}
+	return resp.StatusCode
+}
+
+// TestRefusals: a bad request gets its status and the end of the connection,
+// whether it comes at once or byte by byte.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, testConfig())
+	r.start(t)
+	for _, tt := range []struct {
+		name, in string
+		status   int
+	}{
+		{"bad field line", "GET / HTTP/1.1\r\nbad\r\n\r\n", 400},
+		{"bad version", "GET / HTTP/2.0\r\nHost: h\r\n\r\n", 505},
+		{"two lengths", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400},
+		{"bad chunk", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", 400},
+		{"outside of SCRIPT_NAME", outside, 500},
+		{"with content", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc", 500},
+		{"with chunks", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", 500},
+		{"pipelined", outside + outside, 500},
+	} {
+		for _, step := range []int{len(tt.in), 1} {
+			c := r.dial(t)
+			for i := 0; i < len(tt.in); i += step {
+				// The rest of a request that was refused early may meet a closed
+				// connection.
+				_, _ = io.WriteString(c, tt.in[i:min(i+step, len(tt.in))])
+			}
+			if got := statusOf(t, readAll(t, c)); got != tt.status {
+				t.Errorf("%s, %d at a time: got %d, want %d", tt.name, step, got, tt.status)
+			}
+			_ = c.Close()
+		}
+	}
+	if logged := r.logged.String(); !strings.Contains(logged, "Invalid request from ip=127.0.0.1: ") {
+		t.Errorf("got log %q, want the peer and the reason", logged)
+	}
+}
+
+// TestContinue: a client that waits for a 100 gets it before its content is
+// waited for (RFC 9110, 10.1.1).
+func TestContinue(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, testConfig())
+	r.start(t)
+	c := r.dial(t)
+	send(t, c, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+	line := make([]byte, len(continueLine))
+	if _, err := io.ReadFull(c, line); err != nil || !bytes.Equal(line, continueLine) {
+		t.Fatalf("got %q, %v, want %q", line, err, continueLine)
+	}
+	send(t, c, "abc")
+	if got := statusOf(t, readAll(t, c)); got != 500 {
+		t.Errorf("got %d, want 500", got)
+	}
+}
+
+// TestRequestsAreLogged: what the server answers itself is on the access log and
+// in the counters.
+func TestRequestsAreLogged(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "log")
+	a := openLog(t, &config.Config{AccessLog: path, AccessLogFormat: `%(m)s %(U)s %(s)s %(b)s`})
+	r := newRig(t, testConfig())
+	r.access = a
+	r.start(t)
+	c := r.dial(t)
+	send(t, c, outside)
+	answer := readAll(t, c)
+	_, body, _ := strings.Cut(answer, "\r\n\r\n")
+	want := fmt.Sprintf("GET  500 %d\n", len(body))
+	if got := waitForText(t, path, "\n"); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	r.stop()
+	r.wait(t)
+	a.close()
+	if n := r.slot.Requests.Load(); n != 1 {
+		t.Errorf("got %d requests, want 1", n)
+	}
+	if n := r.slot.Connections.Load(); n != 0 {
+		t.Errorf("got %d connections, want 0", n)
+	}
+}
+
+// TestRecycle: the worker asks once, when it has served its share.
+func TestRecycle(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, testConfig())
+	asked := make(chan uint64, 10)
+	r.quota, r.recycle = 2, func(n uint64) { asked <- n }
+	r.start(t)
+	for range 4 {
+		c := r.dial(t)
+		send(t, c, outside)
+		readAll(t, c)
+	}
+	r.stop()
+	r.wait(t)
+	close(asked)
+	var got []uint64
+	for n := range asked {
+		got = append(got, n)
+	}
+	if len(got) != 1 || got[0] != 2 {
+		t.Errorf("asked %v, want once, after 2", got)
+	}
+}
+
+// TestDrain: no new connections, what is under way is finished, idle clients are
+// let go, and then all threads leave.
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	for _, threads := range []int{1, 3} {
+		cfg := testConfig()
+		cfg.Threads, cfg.KeepAlive = threads, 50*time.Millisecond
+		r := newRig(t, cfg)
+		r.start(t)
+		silent, half := r.dial(t), r.dial(t)
+		send(t, half, outside[:20])
+		// One request more, so that both connections have been accepted.
+		c := r.dial(t)
+		send(t, c, outside)
+		readAll(t, c)
+		r.drain()
+		if got := readAll(t, silent); got != "" {
+			t.Errorf("got %q on a silent connection, want its end", got)
+		}
+		send(t, half, outside[20:])
+		if got := statusOf(t, readAll(t, half)); got != 500 {
+			t.Errorf("got %d, want the half request answered", got)
+		}
+		r.wait(t)
+		if c, err := net.DialTimeout("tcp", r.addr, patience); err == nil {
+			_ = c.Close()
+			t.Error("a connection after the end")
+		}
+	}
+}
+
+// TestStop: nothing is waited for.
+func TestStop(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig()
+	cfg.Threads = 2
+	r := newRig(t, cfg)
+	r.start(t)
+	send(t, r.dial(t), outside[:20])
+	r.stop()
+	r.wait(t)
+}
+
+// TestTimeouts: what waits too long ends, with a 408 if there is a request to
+// answer.
+func TestTimeouts(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, in string
+		after    time.Duration
+		want     int // 0: closed without a word, -1: still open
+	}{
+		{"nothing sent, in time", "", readWait - time.Second, -1},
+		{"nothing sent", "", readWait + time.Second, 0},
+		{"half a head, in time", "GET / HT", readWait - time.Second, -1},
+		{"half a head", "GET / HT", readWait + time.Second, 408},
+		{"half the content", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nab", readWait + time.Second, 408},
+		{"half a chunk", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nab", readWait + time.Second, 408},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, testConfig())
+			c, client := r.connect(t)
+			if tt.in != "" {
+				send(t, client, tt.in)
+				r.input(r.threads[0], c)
+			}
+			r.expire(r.clock.Now() + int64(tt.after))
+			if tt.want == -1 {
+				if c.state != reading {
+					t.Errorf("got state %v, want it to wait", c.state)
+				}
+				return
+			}
+			text := readAll(t, client)
+			if tt.want == 0 && text != "" || tt.want != 0 && statusOf(t, text) != tt.want {
+				t.Errorf("got %q, want status %d", text, tt.want)
+			}
+			_ = client.Close()
+			if c.state == lingering {
+				r.discard(c)
+			}
+			if c.state != closed || r.open != 0 {
+				t.Errorf("got state %v, %d open, want it closed", c.state, r.open)
+			}
+		})
+	}
+}
+
+// TestLinger: after an early refusal the rest of what the client sends is read
+// for a while, so that the response is not lost (RFC 9112, 9.6), and not for ever.
+func TestLinger(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, testConfig())
+	c, client := r.connect(t)
+	send(t, client, "bad\r\n\r\n")
+	r.input(r.threads[0], c)
+	if c.state != lingering || c.buf != nil {
+		t.Fatalf("got state %v, a buffer: %t", c.state, c.buf != nil)
+	}
+	sent := 0
+	for junk := strings.Repeat("x", minBuffer); c.state == lingering; sent += len(junk) {
+		if sent > lingerMax {
+			t.Fatalf("still reading after %d bytes", sent)
+		}
+		send(t, client, junk)
+		r.discard(c)
+	}
+	if sent < lingerMax {
+		t.Errorf("closed after %d bytes, want %d to be read", sent, lingerMax)
+	}
+	if got := statusOf(t, readAllReset(t, client)); got != 400 {
+		t.Errorf("got %d, want 400", got)
+	}
+}
+
+// readAllReset is readAll where the other end may have closed with input unread.
+func readAllReset(t *testing.T, c net.Conn) string {
+	t.Helper()
+	b, _ := io.ReadAll(c)
+	return string(b)
+}
+
+// TestLingerEnds: in time, or when the client closes.
+func TestLingerEnds(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, testConfig())
+	for _, end := range []func(c *conn, client net.Conn){
+		func(_ *conn, client net.Conn) { _ = client.Close() },
+		func(*conn, net.Conn) { r.expire(r.clock.Now() + int64(lingerWait) + 1) },
+	} {
+		c, client := r.connect(t)
+		send(t, client, "bad\r\n\r\n")
+		r.input(r.threads[0], c)
+		end(c, client)
+		if c.state == lingering {
+			r.discard(c)
+		}
+		if c.state != closed {
+			t.Errorf("got state %v, want closed", c.state)
+		}
+	}
+}
+
+// TestAssemble: content is the same however it is cut, and everything is given
+// back at the end.
+func TestAssemble(t *testing.T) {
+	t.Parallel()
+	large := strings.Repeat("0123456789abcdef", 5000) // 80,000 bytes: buffers grow
+	for _, tt := range []struct {
+		name, in, body string
+		step           int
+	}{
+		{"no content", "GET / HTTP/1.1\r\nHost: h\r\n\r\n", "", 1},
+		{"length", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nabcde", "abcde", 1},
+		{"length 0", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n", "", 1},
+		{"chunks", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nX: y\r\n\r\n", "abcde", 1},
+		{"large length", fmt.Sprintf("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%s", len(large), large), large, 1777},
+		{"large chunks", fmt.Sprintf("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(large), large), large, 1777},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, testConfig())
+			c, client := r.connect(t)
+			// The complete request is queued instead of served: the watcher's lead
+			// runs no application.
+			next := "GET /next HTTP/1.1"
+			in := tt.in + next
+			for len(in) > 0 && c.state == reading {
+				n := min(tt.step, len(in))
+				send(t, client, in[:n])
+				in = in[n:]
+				r.input(r.watcher.lead, c)
+			}
+			if c.state != queued || len(r.ready) != 1 {
+				t.Fatalf("got state %v, want the request queued; log %s", c.state, r.logged)
+			}
+			body, end := c.content()
+			if string(body) != tt.body {
+				t.Errorf("got %d bytes %.40q, want %d", len(body), body, len(tt.body))
+			}
+			if got := string(c.buf[end:c.n]) + in; got != next {
+				t.Errorf("got %q left over, want %q", got, next)
+			}
+			r.nextRequest(c, end)
+			if c.headLen != 0 || c.length != -1 || c.chunked || c.stream || c.bodyLen != 0 || c.body != nil || string(c.buf[:c.n])+in != next {
+				t.Errorf("something of the request is left: %q", c.buf[:c.n])
+			}
+		})
+	}
+}
+
+// TestStream: content longer than maxBody does not wait for its end.
+func TestStream(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, head, part string }{
+		{"length", fmt.Sprintf("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n", maxBody+1), ""},
+		{"chunks", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n", fmt.Sprintf("%x\r\n%s\r\n", 4096, strings.Repeat("x", 4096))},
+	} {
+		r := newRig(t, testConfig())
+		c, client := r.connect(t)
+		send(t, client, tt.head)
+		r.input(r.watcher.lead, c)
+		for sent := 0; c.state == reading; sent += len(tt.part) {
+			if sent > 2*maxBody {
+				t.Fatalf("%s: still not streamed after %d bytes", tt.name, sent)
+			}
+			send(t, client, tt.part)
+			r.input(r.watcher.lead, c)
+		}
+		if c.state != queued || !c.stream {
+			t.Errorf("%s: got state %v, stream %t", tt.name, c.state, c.stream)
+		}
+		if c.bodyLen > maxBody+maxPooled {
+			t.Errorf("%s: got %d bytes ahead of the application", tt.name, c.bodyLen)
+		}
+	}
+}
+
+// TestDescriptorsAreReused: the events of a closed connection do not reach the one
+// that has its descriptor now.
+func TestDescriptorsAreReused(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, testConfig())
+	first, client := r.connect(t)
+	fd, gen := first.fd, first.gen
+	_ = client.Close()
+	r.input(r.threads[0], first)
+	if first.state != closed || r.table[fd] != nil {
+		t.Fatalf("got state %v, want closed", first.state)
+	}
+	peer := unix.RawSockaddrAny{Addr: unix.RawSockaddr{Family: unix.AF_UNIX}}
+	other, err := unix.FcntlInt(uintptr(r.wakeFD), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := r.newConn(other, 0, &peer)
+	defer r.close(second)
+	if second != first || second.gen == gen {
+		t.Errorf("got generation %d after %d", second.gen, gen)
+	}
+	r.dispatch(r.threads[0], []unix.EpollEvent{{Events: unix.EPOLLIN, Fd: int32(second.fd), Pad: gen}})
+	if second.state != reading || second.n != 0 {
+		t.Errorf("a stale event was acted on: state %v, %d bytes", second.state, second.n)
+	}
+}

@@ -1,0 +1,109 @@
+#define _GNU_SOURCE
+#include "bridge.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The watch is a plain C thread that looks every millisecond, while calls are
+ * made, whether one of them takes long, and says so on a descriptor, once a call.
+ * It is no goroutine because it is to cost next to nothing: a goroutine that
+ * sleeps a millisecond at a time keeps several threads of the Go runtime busy. */
+
+static const int64_t **starts; /* per application thread: when its call began, 0: idle */
+static int64_t *reported;      /* the start of the last call that was reported */
+static int nstarts, long_fd, wake_fd;
+static int64_t short_call;
+
+/* Set while the watch sleeps for want of calls; gw_watch_wake is due then. */
+static int parked;
+
+enum { LOOKS_BEFORE_PARKING = 20 };
+
+static int64_t now(void) {
+  struct timespec ts;
+  clock_gettime(CLOCK_MONOTONIC, &ts);
+  return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static void poke(int fd) {
+  uint64_t one = 1;
+  while (write(fd, &one, sizeof one) < 0 && errno == EINTR) {
+  }
+}
+
+/* look reports long calls, and returns whether anything runs. */
+static int look(void) {
+  int any = 0, found = 0;
+  int64_t t = now();
+  for (int i = 0; i < nstarts; i++) {
+    int64_t start = __atomic_load_n(starts[i], __ATOMIC_SEQ_CST);
+    if (!start) continue;
+    any = 1;
+    if (start == reported[i] || t - start < short_call) continue;
+    reported[i] = start;
+    found = 1;
+  }
+  if (found) poke(long_fd);
+  return any;
+}
+
+/* park sleeps until gw_watch_wake, unless a call has begun meanwhile. */
+static void park(void) {
+  __atomic_store_n(&parked, 1, __ATOMIC_SEQ_CST);
+  int expected = 1;
+  if (look() && __atomic_compare_exchange_n(&parked, &expected, 0, 0, __ATOMIC_SEQ_CST,
+                                            __ATOMIC_SEQ_CST))
+    return;
+  uint64_t n;
+  while (read(wake_fd, &n, sizeof n) < 0 && errno == EINTR) {
+  }
+}
+
+static void *watch(void *arg) {
+  (void)arg;
+  const struct timespec pause = {0, short_call};
+  for (int quiet = 0;; quiet = look() ? 0 : quiet + 1) {
+    if (quiet >= LOOKS_BEFORE_PARKING) {
+      park();
+      quiet = 0;
+    }
+    nanosleep(&pause, NULL);
+  }
+  return NULL;
+}
+
+/* gw_watch_start starts the watch over n start times, which stay where they are.
+ * It writes to the eventfd long_call when a call has run for longer than ns
+ * nanoseconds, and sleeps on the blocking eventfd wake. */
+int gw_watch_start(const int64_t **times, int n, int64_t ns, int long_call, int wake) {
+  starts = calloc((size_t)n, sizeof *starts);
+  reported = calloc((size_t)n, sizeof *reported);
+  if (!starts || !reported) return -1;
+  for (int i = 0; i < n; i++) starts[i] = times[i];
+  nstarts = n;
+  short_call = ns;
+  long_fd = long_call;
+  wake_fd = wake;
+  /* Signals are for the other threads. */
+  sigset_t all, old;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &old);
+  pthread_t thread;
+  int r = pthread_create(&thread, NULL, watch, NULL);
+  pthread_sigmask(SIG_SETMASK, &old, NULL);
+  if (r == 0) pthread_detach(thread);
+  return r == 0 ? 0 : -1;
+}
+
+/* gw_watch_wake is called after a call's start has been stored. It costs a load
+ * while calls follow each other. */
+void gw_watch_wake(void) {
+  int expected = 1;
+  if (__atomic_load_n(&parked, __ATOMIC_SEQ_CST) &&
+      __atomic_compare_exchange_n(&parked, &expected, 0, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+    poke(wake_fd);
+}
