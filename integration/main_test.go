@@ -103,6 +103,15 @@ func (a answer) String() string {
 	return a.Response.String()
 }
 
+// decode takes a good answer's JSON, and ends the test without one.
+func (a answer) decode(t testing.TB, v any) {
+	t.Helper()
+	if a.err != nil || a.Status != 200 {
+		t.Fatalf("got %v, want 200", a)
+	}
+	a.JSON(t, v)
+}
+
 // ask sends a GET in the background. The channel gets one answer.
 func ask(s *gowsgitest.Server, target string) <-chan answer {
 	req := s.NewRequest("GET", target, nil)

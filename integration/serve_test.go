@@ -44,7 +44,7 @@ func TestIsolation(t *testing.T) {
 		}
 		for _, c := range waiting {
 			var got struct{ Pid, Count int }
-			(<-c).JSON(t, &got)
+			(<-c).decode(t, &got)
 			counts[got.Pid] = append(counts[got.Pid], got.Count)
 		}
 		return len(counts) == 4

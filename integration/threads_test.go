@@ -169,7 +169,7 @@ func TestAtexit(t *testing.T) {
 				a, b := ask(s, "/busy"), ask(s, "/busy")
 				for _, c := range []<-chan answer{a, b} {
 					var got living
-					(<-c).JSON(t, &got)
+					(<-c).decode(t, &got)
 					pids[got.PID] = true
 				}
 				return len(pids) == 2
