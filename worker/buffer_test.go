@@ -15,10 +15,10 @@ func TestBufferSizes(t *testing.T) {
 		{8<<10 + 1, 32 << 10},
 		{32 << 10, 32 << 10},
 		{32<<10 + 1, 128 << 10},
-		{128 << 10, 128 << 10},
-		{128<<10 + 1, 512 << 10},
-		{1<<20 + 1, 2 << 20},
-		{2<<20 + 1, 2<<20 + 4096},
+		{maxPooled, maxPooled},
+		{maxPooled + 1, maxPooled + 4096},
+		{maxPooled + 4096, maxPooled + 4096},
+		{3 * maxPooled, 3 * maxPooled},
 	} {
 		var p buffers
 		b := p.get(tt.n)
@@ -60,9 +60,9 @@ func TestBuffersKept(t *testing.T) {
 		}
 	}
 	var p buffers
-	p.put(p.get(1 << 20))
-	if n := len(p.large[1<<20]); n != 0 {
-		t.Errorf("%d buffers of 1 MiB are kept, want none", n)
+	p.put(p.get(2 * maxPooled))
+	if n := len(p.large[2*maxPooled]); n != 0 {
+		t.Errorf("%d buffers above maxPooled are kept, want none", n)
 	}
 }
 
@@ -91,7 +91,7 @@ func TestBuffersAreApart(t *testing.T) {
 			p.put(u.b)
 			continue
 		}
-		u := user{p.get(1 + rnd.IntN(3*maxPooled/2)), byte(step)}
+		u := user{p.get(1 + rnd.IntN(2<<rnd.IntN(21))), byte(step)}
 		u.b[0], u.b[len(u.b)/2], u.b[len(u.b)-1] = u.mark, u.mark, u.mark
 		users = append(users, u)
 	}

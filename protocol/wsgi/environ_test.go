@@ -93,3 +93,34 @@ func TestHostPort(t *testing.T) {
 		}
 	}
 }
+
+func TestRequestStart(t *testing.T) {
+	t.Parallel()
+	const at = 1795396285_250000000 // nanoseconds, exact as a float64 of any unit
+	for _, tt := range []struct {
+		field, value string
+		want         int64
+	}{
+		{"X-Request-Start", "1795396285.25", at},
+		{"X-Request-Start", "t=1795396285.25", at},
+		{"x-request-start", "t=1795396285.25", at},
+		{"X-Request-Start", "1795396285250", at},
+		{"X-Request-Start", "t=1795396285250000", at},
+		{"X-Request-Start", "1795396285250000000", at},
+		{"X-Request-Start", "1795396285", at - 250000000},
+		{"X-Request-Start", "999999999", 0},
+		{"X-Request-Start", "0", 0},
+		{"X-Request-Start", "-1795396285.25", 0},
+		{"X-Request-Start", "", 0},
+		{"X-Request-Start", "t=", 0},
+		{"X-Request-Start", "yesterday", 0},
+		{"X-Request-Start", "1795396285.25 s", 0},
+		{"X-Request-Start", "1e400", 0},
+		{"X-Request-End", "1795396285.25", 0},
+		{"X-Request-Begin", "1795396285.25", 0},
+	} {
+		if got := RequestStart([]byte(tt.field), []byte(tt.value)); got-tt.want > 1000 || tt.want-got > 1000 {
+			t.Errorf("%s: %q: got %d, want %d", tt.field, tt.value, got, tt.want)
+		}
+	}
+}
