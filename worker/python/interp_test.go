@@ -21,6 +21,7 @@ type interp struct {
 	main    *runner
 	workers [2]*runner
 	errors  *os.File // the reading end of wsgi.errors
+	logged  *os.File // its other end, open as long as the interpreter
 	app     string   // the one loaded, "module:attr"
 }
 
@@ -62,7 +63,7 @@ func host(p ipc.Python, run func() int) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 2
 	}
-	py := &interp{name: p.Version, calls: make(chan func()), errors: r}
+	py := &interp{name: p.Version, calls: make(chan func()), errors: r, logged: w}
 	for i := range py.workers {
 		py.workers[i] = newRunner()
 	}

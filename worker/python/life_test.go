@@ -119,10 +119,11 @@ func testFlat(t *testing.T, py *interp) {
 		many(calls)
 		after := py.measure(t)
 		for what, n := range after {
-			// The interpreter itself keeps and frees some blocks now and then.
+			// The interpreter itself keeps and frees some blocks now and then; a
+			// leak of one in every call is far above.
 			slack := 20
 			if what == "allocated blocks" || what == "objects" {
-				slack = calls / 20
+				slack = 600
 			}
 			if n > before[what]+slack {
 				t.Errorf("%s: %s went from %d to %d in %d calls", tt.name, what, before[what], n, calls)
