@@ -175,6 +175,31 @@ func TestOutputErrors(t *testing.T) {
 	}
 }
 
+// PEP 3333, Error Handling: an exception after the first chunk cuts the answer so
+// that no client takes it for a whole one: no last chunk with HTTP/1.1, a reset
+// where only the end of the connection would end the body.
+func TestTruncationIsVisible(t *testing.T) {
+	t.Parallel()
+	s := start(t, "-w", "2", "probe")
+	for _, version := range []string{"1.1", "1.0"} {
+		for _, target := range []string{"/late", "/raise?late=1&name=RuntimeError"} {
+			c := s.Dial()
+			c.Send("GET " + target + " HTTP/" + version + "\r\nHost: x\r\n\r\n")
+			r, err := c.TryResponse("GET")
+			if err == nil && r.Err == nil {
+				t.Errorf("HTTP/%s %s: got a complete %v, want a cut one", version, target, r)
+			}
+			if err == nil && (r.Status != 200 || !strings.HasPrefix("the first part;", r.Body)) {
+				t.Errorf("HTTP/%s %s: got %v, want the first part", version, target, r)
+			}
+		}
+	}
+	s.Log.WaitN(t, `Error handling request GET /`, 4)
+	if n := s.Log.Count(`Booting worker`); n != 2 {
+		t.Errorf("%d workers were started, want 2", n)
+	}
+}
+
 // A body that is not as long as its Content-Length never makes the next response
 // of the connection part of this one.
 func TestContentLengthMismatch(t *testing.T) {
