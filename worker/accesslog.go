@@ -2,6 +2,7 @@ package worker
 
 import (
 	"encoding/base64"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -9,7 +10,6 @@ import (
 
 	"gowsgi/config"
 	"gowsgi/internal/logging"
-	"gowsgi/worker/python"
 )
 
 // accessLog writes one line a request, off the application's thread: a line goes
@@ -22,6 +22,9 @@ type accessLog struct {
 	pid    int
 	// keys are the environ keys the format asks for.
 	keys []string
+
+	// writing is held from taking the buffer to having written it.
+	writing sync.Mutex
 
 	mu sync.Mutex
 	// buf is being filled, spare being written or empty.
@@ -92,8 +95,11 @@ func (a *accessLog) compileAtom(name string) atom {
 	key, kind, _ := strings.Cut(strings.TrimPrefix(name, "{"), "}")
 	at := atom{text: strings.ToLower(key), kind: kind[0] - 'a' + 1}
 	if kind == "e" {
-		at.index = len(a.keys)
-		a.keys = append(a.keys, key)
+		at.index = slices.Index(a.keys, key)
+		if at.index < 0 {
+			at.index = len(a.keys)
+			a.keys = append(a.keys, key)
+		}
 	}
 	return at
 }
@@ -143,6 +149,8 @@ func (a *accessLog) writer() {
 
 // flush writes what is in the buffer.
 func (a *accessLog) flush() {
+	a.writing.Lock()
+	defer a.writing.Unlock()
 	a.mu.Lock()
 	full := a.buf
 	a.buf, a.spare = a.spare[:0], nil
@@ -333,11 +341,10 @@ func appendJSONString(b, value []byte) []byte {
 	return append(b, '"')
 }
 
-// accessKeys returns the environ keys the access log needs, at most as many as
-// the bridge takes.
+// accessKeys returns the environ keys the access log needs.
 func (a *accessLog) accessKeys() []string {
 	if a == nil {
 		return nil
 	}
-	return a.keys[:min(len(a.keys), python.MaxWanted)]
+	return a.keys
 }

@@ -82,6 +82,7 @@ func pageView(t testing.TB) *thread {
 	th.resp.AddHeader([]byte("x-answer"), []byte("t\two"))
 	th.resp.AddHeader([]byte("Content-Length"), []byte("12"))
 	th.sent = 1234567890123
+	th.environ = make([][]byte, 8)
 	th.environ[0] = []byte("ann\r\n")
 	return th
 }

@@ -64,6 +64,8 @@ type conn struct {
 	bodyLen int
 	chunks  http1.ChunkDecoder
 	decoded bool // the last chunk has been seen
+	// continued: the client was told to go on, or has been sending anyway.
+	continued bool
 	// read counts content bytes of a streamed Content-Length request that
 	// have been given to the application.
 	read int64

@@ -34,9 +34,9 @@ const (
 	lingerMax  = 256 << 10
 	// shortCall is how long a call may keep the loop from turning.
 	shortCall = time.Millisecond
-	// topEvery is how many batches of events are served before listeners are
-	// looked at, while there are events.
-	topEvery = 16
+	// topEvery is how long listeners may go without a look while there is always
+	// something else to do.
+	topEvery = time.Millisecond
 	// maxPipelined is how many requests of one connection are served in a row.
 	maxPipelined = 16
 	// takeInMax bounds how many connections are accepted at a time while
@@ -76,6 +76,10 @@ type engine struct {
 	conns, top poller
 	wakeFD     int
 	overFD     int // readable when all is over
+	// signalFD is readable when Python has to run a signal handler.
+	signalFD int
+	// forks is python.Forks.
+	forks *uint32
 	// unixListener says of each listener, by number, whether it is a unix socket.
 	unixListener []bool
 	threads      []*thread
@@ -105,6 +109,8 @@ type engine struct {
 	// descriptors; 0: it is on.
 	acceptAt int64
 	drainEnd int64
+	// topAt is when the listeners were looked at last.
+	topAt int64
 	// refused counts requests answered 503 since refusedLog's last line; the next
 	// may come at refusedLog.
 	refused    int
@@ -122,6 +128,7 @@ func newEngine(cfg *config.Config, log zerolog.Logger, slot *ipc.Slot) (*engine,
 		clock: ipc.NewClock(),
 		slot:  slot,
 		alone: cfg.Workers <= 1,
+		forks: new(uint32),
 		lim: http1.Limits{
 			RequestLine: cfg.LimitRequestLine,
 			Fields:      cfg.LimitRequestFields,
@@ -190,10 +197,8 @@ func (e *engine) run(t *thread) {
 	defer e.mu.Unlock()
 	for !e.over {
 		switch {
-		case t.wasLong:
-			t.wasLong = false
-			e.takeIn(t)
 		case len(e.ready) > 0:
+			e.takeIn()
 			e.serveReady(t)
 		case e.leader == t:
 			e.turn(t)
@@ -212,12 +217,14 @@ func (e *engine) run(t *thread) {
 	signalFD(e.overFD)
 }
 
-// takeIn accepts what has come in during a long call, behind the requests that
-// wait already. Idle siblings have had the time to take it.
-func (e *engine) takeIn(t *thread) {
-	if e.leader != nil && e.leader != t && e.leader != e.watcher.lead {
-		return // its leader sees to it
+// takeIn accepts what has come in, behind the requests that wait already, unless
+// that was looked at just now. Idle siblings have had the time to take it.
+func (e *engine) takeIn() {
+	now := e.clock.Now()
+	if now-e.topAt < int64(topEvery) {
+		return
 	}
+	e.topAt = now
 	for i := range e.listeners {
 		for n := 0; n < takeInMax && i < len(e.listeners) && e.accept(e.watcher.lead, i); n++ {
 		}
@@ -258,13 +265,13 @@ func (e *engine) turn(t *thread) {
 		return
 	}
 	n := e.conns.poll(t.events[:])
-	t.turns++
 	if n > 0 {
 		e.dispatch(t, t.events[:n])
-		if e.leader != t || t.turns%topEvery != 0 {
+		if e.leader != t || now-e.topAt < int64(topEvery) {
 			return
 		}
 	}
+	e.topAt = now
 	ms := 0
 	if n == 0 && len(e.ready) == 0 {
 		ms = e.patience(now)
@@ -284,9 +291,25 @@ func (e *engine) turn(t *thread) {
 		}
 	}
 	if interrupted && t.main {
-		e.mu.Unlock()
-		t.py.CheckSignals()
-		e.mu.Lock()
+		e.runHandlers(t)
+	}
+}
+
+// runHandlers runs Python's signal handlers, on the main thread.
+func (e *engine) runHandlers(t *thread) {
+	e.mu.Unlock()
+	drainFD(e.signalFD)
+	t.py.CheckSignals()
+	e.mu.Lock()
+}
+
+// drainFD reads what is there to read.
+func drainFD(fd int) {
+	var b [64]byte
+	for {
+		if n, errno := rawRead(fd, b[:]); errno != 0 || n < len(b) {
+			return
+		}
 	}
 }
 
@@ -382,6 +405,10 @@ func (e *engine) topEvent(t *thread, fd int) {
 	case e.conns.fd:
 	case e.siblings.read:
 		e.receive(t)
+	case e.signalFD:
+		if t.main {
+			e.runHandlers(t)
+		}
 	case e.wakeFD:
 		if !e.over { // else all threads shall see it
 			var b [8]byte
@@ -476,9 +503,19 @@ func (e *engine) unwatch(c *conn) {
 	}
 }
 
-// close ends c. The descriptor leaves the epoll set with it, unless a child of
-// the application holds a copy, so it is taken out.
+// close ends c for its client.
 func (e *engine) close(c *conn) {
+	if c.state != closed && atomic.LoadUint32(e.forks) != 0 {
+		// A child of the application may hold a copy of the descriptor, and the
+		// client would wait for that to be closed, too.
+		_ = unix.Shutdown(c.fd, unix.SHUT_RDWR)
+	}
+	e.drop(c)
+}
+
+// drop ends c for this process. The descriptor leaves the epoll set with it, unless a child of
+// the application holds a copy, so it is taken out.
+func (e *engine) drop(c *conn) {
 	if c.state == closed {
 		return
 	}

@@ -72,7 +72,7 @@ func (e *engine) handOff(c *conn) bool {
 		}
 		return false
 	}
-	e.close(c) // this process's descriptor; the connection stays open
+	e.drop(c) // this process's descriptor; the connection stays open
 	return true
 }
 

@@ -192,6 +192,7 @@ func (e *engine) readHead(t *thread, c *conn, n int) *http1.Error {
 	}
 	c.waitIn(&e.body, e.clock.Now())
 	if r.ExpectContinue && c.n == n && !c.stream {
+		c.continued = true
 		rawSend(c.fd, continueLine)
 	}
 	return nil
@@ -252,12 +253,10 @@ func (e *engine) serve(t *thread, c *conn) {
 	if e.served == e.quota {
 		e.recycle(e.served)
 	}
-	epoch := e.epoch
 	e.mu.Unlock()
 	t.serve(c)
 	t.yield()
 	e.mu.Lock()
-	t.wasLong = e.epoch != epoch
 	e.finish(c)
 }
 
@@ -311,7 +310,7 @@ func (e *engine) nextRequest(c *conn, end int) {
 	c.chunks.Reset()
 	c.serial++
 	c.headLen, c.length, c.read, c.queuedAt = 0, -1, 0, 0
-	c.chunked, c.stream, c.decoded = false, false, false
+	c.chunked, c.stream, c.decoded, c.continued = false, false, false, false
 }
 
 // resume waits for the next request of c. What has been read of it is looked at

@@ -179,6 +179,9 @@ func (t *thread) sendPart(head, p []byte, last, mayBlock bool) python.Code {
 // more than highWater, send waits if it may, or else says Wait.
 func (t *thread) send(a, b []byte, mayBlock bool) python.Code {
 	c := t.c
+	if c.gone {
+		return python.Gone
+	}
 	if len(a)+len(b) == 0 {
 		return t.ahead(mayBlock)
 	}
@@ -298,6 +301,12 @@ func (t *thread) flushTo(n int) bool {
 	return true
 }
 
+// Cut implements python.Handler.
+func (t *thread) Cut() {
+	t.c.abort = true
+	_ = unix.Shutdown(t.c.fd, unix.SHUT_RDWR)
+}
+
 // ReadBody implements python.Handler: the content of a request that was longer
 // than what is read ahead. It blocks, without the GIL, until there is some.
 func (t *thread) ReadBody(p []byte) (int, string) {
@@ -385,6 +394,8 @@ func (t *thread) readSocket(p []byte) (int, error) {
 				return 0, errTimeout
 			}
 		case errno != 0 || n == 0:
+			c.gone = true
+			t.e.log.Warn().Msgf("Invalid request from ip=%s: %s", c.remoteAddr(), errBodyGone.Reason)
 			return 0, errBodyGone
 		default:
 			return n, nil
@@ -395,8 +406,9 @@ func (t *thread) readSocket(p []byte) (int, error) {
 // expectsContinue reports, once, whether the client waits for a 100 before it
 // sends content.
 func (t *thread) expectsContinue() bool {
-	yes := t.head.ExpectContinue && !t.headSent && t.c.read == 0 && t.c.n == t.c.headLen && t.c.bodyLen == 0
-	t.head.ExpectContinue = false
+	c := t.c
+	yes := t.head.ExpectContinue && !t.headSent && !c.continued && c.read == 0 && c.n == c.headLen && c.bodyLen == 0
+	c.continued = true
 	return yes
 }
 

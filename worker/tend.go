@@ -18,20 +18,20 @@ func mainOnly(e *engine) *thread {
 }
 
 // tend is the main thread's part while the application's threads serve: it waits
-// for the end, and runs the Python signal handlers, which only it may. A signal
-// sent to the process is delivered to the main thread if that does not block it,
-// and ends the wait.
+// for the end, and runs the Python signal handlers, which only it may.
 func (p *process) tend() {
 	e := p.engine
-	fds := []unix.PollFd{{Fd: int32(e.overFD), Events: unix.POLLIN}}
+	fds := []unix.PollFd{
+		{Fd: int32(e.overFD), Events: unix.POLLIN},
+		{Fd: int32(e.signalFD), Events: unix.POLLIN},
+	}
 	for {
-		n, err := unix.Poll(fds, -1)
-		if n > 0 {
+		_, _ = unix.Poll(fds, -1) // an interruption is a signal
+		if fds[0].Revents != 0 {
 			return
 		}
-		if err == unix.EINTR {
-			p.main.py.CheckSignals()
-		}
+		drainFD(e.signalFD)
+		p.main.py.CheckSignals()
 	}
 }
 

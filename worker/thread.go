@@ -23,9 +23,6 @@ type thread struct {
 	wake   chan struct{}
 	events [eventBatch]unix.EpollEvent
 	peer   unix.RawSockaddrAny
-	turns  uint
-	// wasLong is set after a call that cost the lead.
-	wasLong bool
 
 	// head is the request parsed last, and whose it is.
 	head         *http1.Request
@@ -47,10 +44,10 @@ type thread struct {
 	sent     int64 // content bytes
 	cut      bool  // the application sent more than its Content-Length
 	start    int64
-	yielded  int64  // when the thread last went through the scheduler
-	waited   int64  // nanoseconds the request waited for a thread
-	out      []byte // scratch for heads and small responses
-	environ  [python.MaxWanted][]byte
+	yielded  int64    // when the thread last went through the scheduler
+	waited   int64    // nanoseconds the request waited for a thread
+	out      []byte   // scratch for heads and small responses
+	environ  [][]byte // the environ keys the access log wants
 
 	common      []byte // "Server" and "Date" lines
 	commonUntil int64  // ipc.Clock time
@@ -66,6 +63,7 @@ func newThread(e *engine, record *ipc.Thread) *thread {
 	t.py = python.NewThread(t, e.lim.Fields)
 	t.head = &t.py.Head
 	t.lent = python.Alloc(64)
+	t.environ = make([][]byte, len(e.access.accessKeys()))
 	t.path = python.Alloc(max(e.lim.RequestLine, minBuffer))
 	return t
 }

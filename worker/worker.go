@@ -87,10 +87,15 @@ func (p *process) leaveWhileBooting(quit chan os.Signal, booted chan struct{}) {
 	}()
 	select {
 	case <-booted:
-		go p.watchParent(gone)
 	case <-gone:
-		p.exit(0)
-	case <-quit:
+	case sig := <-quit:
+		quit <- sig // there is room; whoever handles signals while serving gets it
+	}
+	// When both were ready it is not said which was taken.
+	select {
+	case <-booted:
+		p.watchParent(gone)
+	default:
 		p.exit(0)
 	}
 }
@@ -146,6 +151,7 @@ func (p *process) prepare() error {
 		return err
 	}
 	p.engine = e
+	e.forks = python.Forks()
 	e.listeners = p.parent.listeners()
 	for _, l := range e.listeners {
 		e.unixListener = append(e.unixListener, l.unix)
@@ -171,12 +177,29 @@ func (p *process) prepare() error {
 	for i := range p.cfg.Threads {
 		e.threads = append(e.threads, newThread(e, p.parent.board.Thread(boot.Slot, i)))
 	}
-	p.main = e.threads[0]
 	if p.cfg.Threads == 1 {
+		p.main = e.threads[0]
 		p.main.main = true
-		return nil
+	} else {
+		p.main = mainOnly(e)
 	}
-	p.main = mainOnly(e)
+	return p.wakeForSignals()
+}
+
+// wakeForSignals sees to it that the main thread, wherever it waits, learns of
+// signals Python has a handler for.
+func (p *process) wakeForSignals() error {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return os.NewSyscallError("pipe2", err)
+	}
+	if err := python.WakeupFD(fds[1]); err != nil {
+		return err
+	}
+	p.engine.signalFD = fds[0]
+	if p.main.main {
+		return p.engine.top.add(fds[0], 0, unix.EPOLLIN)
+	}
 	return nil
 }
 

@@ -68,10 +68,14 @@ func RequestStart(name, value []byte) int64 {
 		return 0
 	}
 	seconds, err := strconv.ParseFloat(strings.TrimPrefix(string(value), "t="), 64)
-	// A time of this century tells its unit by its size.
-	for ; err == nil && seconds > 1e11; seconds /= 1e3 {
+	if err != nil || !(seconds < 1e20) { // neither infinite nor not a number
+		return 0
 	}
-	if err != nil || seconds < 1e9 {
+	// A time of this century tells its unit by its size.
+	for seconds > 1e11 {
+		seconds /= 1e3
+	}
+	if seconds < 1e9 {
 		return 0
 	}
 	return int64(seconds * 1e9)

@@ -126,7 +126,9 @@ func (r *Response) NoContent() bool {
 // it is known because nothing follows the first part, or -1; then an application
 // that gave no length gets one.
 func (r *Response) Frame(complete int64) Framing {
-	if r.ContentLength < 0 && complete >= 0 && r.Status != 304 {
+	// The answer to a HEAD without content says nothing of what GET would get
+	// (RFC 9110, 8.6).
+	if r.ContentLength < 0 && complete >= 0 && r.Status != 304 && !(r.head && complete == 0) {
 		r.ContentLength = complete
 	}
 	switch {

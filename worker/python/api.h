@@ -106,7 +106,6 @@ enum { Py_file_input = 257 };
   X(PyObject *, PyErr_Occurred, (void))                                        \
   X(void, PyErr_Clear, (void))                                                 \
   X(void, PyErr_Fetch, (PyObject **, PyObject **, PyObject **))                \
-  X(void, PyErr_Restore, (PyObject *, PyObject *, PyObject *))                 \
   X(void, PyErr_NormalizeException, (PyObject **, PyObject **, PyObject **))   \
   X(int, PyException_SetTraceback, (PyObject *, PyObject *))                   \
   X(void, PyErr_SetString, (PyObject *, const char *))                         \

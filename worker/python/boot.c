@@ -247,6 +247,8 @@ int gw_enable_faulthandler(int fd) {
   return r;
 }
 
+int gw_wakeup_fd(int fd) { return call_helper("set_wakeup_fd", fd); }
+
 int gw_start_threads(int n) { return call_helper("start_threads", n); }
 
 /* gw_detach_main gives the GIL away; t is the main thread's from here on. */
@@ -259,6 +261,7 @@ void gw_attach_main(gw_thread *t) { py.PyEval_RestoreThread(t->tstate); }
 int gw_check_signals(gw_thread *t) {
   py.PyEval_RestoreThread(t->tstate);
   int r = py.PyErr_CheckSignals();
+  if (gw_in_forked_child()) gw_leave_forked_child();
   if (r != 0) gw_report(t, GW_IN_SIGNAL_HANDLER);
   t->tstate = py.PyEval_SaveThread();
   return r;

@@ -46,7 +46,7 @@ typedef struct {
   double queue_time; /* seconds; 0: as the base environ has it */
 } gw_request;
 
-enum { GW_MAX_WANTED = 16, GW_ERR = 256 };
+enum { GW_ERR = 256 };
 
 /* What one application thread owns on the C side. Go allocates none of it, so
  * no Go pointer is ever kept here. */
@@ -59,6 +59,9 @@ typedef struct gw_thread {
   size_t headers_cap;
   PyObject *call;         /* the running request's Call, or NULL */
   PyObject *environ;      /* of the running request, or NULL */
+  /* Threads that are in a write or a read of the running request and have given
+   * the GIL away: 0 or 1 each. Guarded by the GIL. */
+  int writing, reading;
   PyObject *addr;         /* the last REMOTE_ADDR, kept for the next request */
   char addr_text[48];
   size_t addr_len;
@@ -98,6 +101,8 @@ void gw_finalize(gw_thread *t);
 void gw_detach_main(gw_thread *t);
 void gw_attach_main(gw_thread *t);
 int gw_check_signals(gw_thread *t);
+void gw_leave_forked_child(void);
+int gw_wakeup_fd(int fd);
 
 /* Loading the application. The out parameters are malloc'ed; the caller frees. */
 int gw_load_application(const char *module, const char *attr, char **error, char **traceback);
@@ -119,6 +124,7 @@ void gw_fault_before_python(void);
 void gw_fault_after_python(void);
 int gw_fork_guard(const int *fds, int n);
 int gw_in_forked_child(void);
+uint32_t *gw_forks(void);
 
 /* Internal to the C side. */
 extern PyObject *gw_application;

@@ -49,6 +49,9 @@ func gwgoWrite(index C.uint64_t, p C.gw_bytes, last, mayBlock C.int, err *C.char
 //export gwgoFlush
 func gwgoFlush(index C.uint64_t) C.int { return C.int(threads[index].handler.Flush()) }
 
+//export gwgoCut
+func gwgoCut(index C.uint64_t) { threads[index].handler.Cut() }
+
 //export gwgoReadBody
 func gwgoReadBody(index C.uint64_t, p *C.char, n C.size_t, err *C.char) C.long {
 	got, reason := threads[index].handler.ReadBody(unsafe.Slice((*byte)(unsafe.Pointer(p)), int(n)))

@@ -13,6 +13,7 @@ enum { CACHE = 512, NAME_MAX_CACHED = 40, VALUE_MAX_CACHED = 96 };
 /* One cached field name. Whoever holds the GIL owns the table. */
 struct entry {
   PyObject *key;   /* NULL: a name that is never passed on */
+  uint32_t mark;   /* of the key, for gw_thread.seen */
   PyObject *value; /* the last short value seen, or NULL */
   uint8_t name_len; /* 0: free */
   uint8_t value_len;
@@ -53,10 +54,39 @@ static int put_span(PyObject *d, PyObject *k, const char *buf, gw_span s) {
   return put(d, k, gw_str(buf + s.off, s.len));
 }
 
+/* Names whose keys are interned, so that an application's look-up finds them by
+ * address. Only these: some CPythons never free an interned string, and names are
+ * the client's to choose. */
+static const char *const common_keys[] = {
+    "HTTP_HOST", "HTTP_USER_AGENT", "HTTP_ACCEPT", "HTTP_ACCEPT_ENCODING",
+    "HTTP_ACCEPT_LANGUAGE", "HTTP_AUTHORIZATION", "HTTP_CACHE_CONTROL", "HTTP_CONNECTION",
+    "HTTP_COOKIE", "HTTP_ORIGIN", "HTTP_REFERER", "HTTP_PRAGMA", "HTTP_RANGE", "HTTP_TE",
+    "HTTP_TRANSFER_ENCODING", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_NONE_MATCH",
+    "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PORT",
+    "HTTP_X_FORWARDED_PROTO", "HTTP_X_REAL_IP", "HTTP_X_REQUESTED_WITH", "HTTP_X_REQUEST_ID",
+    "HTTP_X_CSRFTOKEN", "HTTP_UPGRADE_INSECURE_REQUESTS", "HTTP_SEC_FETCH_DEST",
+    "HTTP_SEC_FETCH_MODE", "HTTP_SEC_FETCH_SITE", "HTTP_SEC_FETCH_USER", "HTTP_SEC_CH_UA",
+    "HTTP_SEC_CH_UA_MOBILE", "HTTP_SEC_CH_UA_PLATFORM", "HTTP_DNT", "HTTP_VIA",
+    "HTTP_FORWARDED", "HTTP_TRACEPARENT", "HTTP_EXPECT",
+};
+
+static PyObject *key_object(const char *name, size_t n) {
+  for (size_t i = 0; i < sizeof common_keys / sizeof common_keys[0]; i++)
+    if (strlen(common_keys[i]) == n && !memcmp(common_keys[i], name, n))
+      return py.PyUnicode_InternFromString(common_keys[i]);
+  return gw_str(name, n);
+}
+
+static uint32_t key_mark(const char *name, size_t n) {
+  uint32_t h = 2166136261u; /* FNV-1a */
+  for (size_t i = 0; i < n; i++) h = (h ^ (unsigned char)name[i]) * 16777619u;
+  return h % CACHE;
+}
+
 /* environ_key makes the CGI name of a field name. *drop is set for a name with
  * an underscore: it could not be told from one with a hyphen, which is how
  * clients forge headers that a proxy sets (gunicorn: header_map, drop). */
-static PyObject *environ_key(const char *p, size_t n, int *drop) {
+static PyObject *environ_key(const char *p, size_t n, int *drop, uint32_t *mark) {
   *drop = memchr(p, '_', n) != NULL;
   if (*drop) return NULL;
   char small[256];
@@ -71,10 +101,9 @@ static PyObject *environ_key(const char *p, size_t n, int *drop) {
   PyObject *k;
   if (!strcmp(b + 5, "CONTENT_TYPE") || !strcmp(b + 5, "CONTENT_LENGTH"))
     k = py.PyUnicode_InternFromString(b + 5);
-  else if (n <= NAME_MAX_CACHED)
-    k = py.PyUnicode_InternFromString(b);
   else
-    k = gw_str(b, n + 5);
+    k = key_object(b, n + 5);
+  *mark = key_mark(b, n + 5);
   if (b != small) free(b);
   return k;
 }
@@ -102,7 +131,8 @@ static int put_field(PyObject *d, PyObject *k, PyObject *value, int repeated) {
 
 static int put_uncached(PyObject *d, const char *np, uint32_t nn, const char *vp, uint32_t vn) {
   int drop;
-  PyObject *k = environ_key(np, nn, &drop);
+  uint32_t mark;
+  PyObject *k = environ_key(np, nn, &drop, &mark);
   if (!k) return drop ? 0 : -1;
   PyObject *v = gw_str(vp, vn);
   int r = v ? put_field(d, k, v, 1) : -1;
@@ -114,11 +144,13 @@ static int put_uncached(PyObject *d, const char *np, uint32_t nn, const char *vp
 /* fill gives the entry to another name. */
 static int fill(struct entry *e, const char *p, uint32_t n) {
   int drop;
-  PyObject *k = environ_key(p, n, &drop);
+  uint32_t mark = 0;
+  PyObject *k = environ_key(p, n, &drop, &mark);
   if (!k && !drop) return -1;
   py.Py_DecRef(e->key);
   py.Py_DecRef(e->value);
   e->key = k;
+  e->mark = mark;
   e->value = NULL;
   e->value_len = 0;
   e->name_len = (uint8_t)n;
@@ -160,11 +192,10 @@ static int put_fields(gw_thread *t, PyObject *d) {
     if (!e->key) continue;
     PyObject *v = field_value(e, vp, f.value.len);
     if (!v) return -1;
-    /* All spellings of a name share the interned key, so its address tells
-     * whether the request had it before; a collision costs a look. */
-    uint32_t mark = (uint32_t)((uintptr_t)e->key >> 4) % CACHE;
-    int ret = put_field(d, e->key, v, t->seen[mark] == t->serial);
-    t->seen[mark] = t->serial;
+    /* All spellings of a name have the mark of their key, so it tells whether the
+     * request may have had it before; a collision costs a look. */
+    int ret = put_field(d, e->key, v, t->seen[e->mark] == t->serial);
+    t->seen[e->mark] = t->serial;
     py.Py_DecRef(v);
     if (ret != 0) return -1;
   }

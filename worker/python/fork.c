@@ -33,6 +33,13 @@ static void reset_signals(void) {
   }
 }
 
+/* How many children the process has forked: gw_forks is read by Go. */
+static uint32_t forks;
+
+static void in_parent(void) { __atomic_store_n(&forks, forks + 1, __ATOMIC_RELAXED); }
+
+uint32_t *gw_forks(void) { return &forks; }
+
 static void in_child(void) {
   forked = 1;
   if (go_handler) reset_signals();
@@ -47,7 +54,7 @@ int gw_fork_guard(const int *fds, int n) {
   struct sigaction sa;
   /* Go preempts goroutines by SIGURG, so this one is its own. */
   if (sigaction(SIGURG, NULL, &sa) == 0 && (sa.sa_flags & SA_SIGINFO)) go_handler = sa.sa_sigaction;
-  return pthread_atfork(NULL, NULL, in_child);
+  return pthread_atfork(NULL, in_parent, in_child);
 }
 
 int gw_in_forked_child(void) { return forked; }

@@ -78,7 +78,7 @@ def _literals(call, text):
     try:
         args = [ast.literal_eval(a) for a in call.args]
         kwargs = {k.arg: ast.literal_eval(k.value) for k in call.keywords}
-    except ValueError:
+    except (ValueError, TypeError, MemoryError, RecursionError):
         kwargs = {None: None}
     if None in kwargs:  # a value that is no literal, or **mapping
         raise AppError("Failed to parse arguments as literal values: %r" % text)
@@ -90,7 +90,7 @@ def _parse_call(text):
 
     try:
         call = ast.parse(text, mode="eval").body
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
         call = None
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
         raise AppError("Failed to parse %r as an attribute name or function call." % text)
@@ -157,10 +157,33 @@ def format_exception(exception):
     return "".join(traceback.format_exception(type(exception), exception, tb))
 
 
+def reraise(exc_info):
+    """Raises what start_response got as exc_info, the response having begun."""
+    try:
+        kind, value, tb = exc_info
+    except (TypeError, ValueError):
+        raise TypeError("exc_info must be a tuple of three") from None
+    if not isinstance(value, BaseException):
+        if not isinstance(kind, type) or not issubclass(kind, BaseException):
+            raise TypeError("exc_info holds no exception")
+        value = kind() if value is None else kind(value)
+    try:
+        value = value.with_traceback(tb)
+    except TypeError:
+        pass  # not a traceback: the exception is worth more
+    raise value
+
+
 def enable_faulthandler(fd):
     import faulthandler
 
     faulthandler.enable(file=fd, all_threads=True)
+
+
+def set_wakeup_fd(fd):
+    import _signal  # what signal wraps, without the modules signal needs
+
+    _signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
 
 
 def start_threads(count):

@@ -90,6 +90,20 @@ func Start(o Options) error {
 	return guardFork(o.ForkClose)
 }
 
+// Forks returns where the number of children the application has forked is kept.
+// They hold copies of whatever was open then.
+func Forks() *uint32 { return (*uint32)(unsafe.Pointer(C.gw_forks())) }
+
+// WakeupFD makes Python write a byte to fd, which must be non-blocking, when a
+// signal has come that a Python handler waits for (signal.set_wakeup_fd). The
+// caller holds the GIL, on the main thread.
+func WakeupFD(fd int) error {
+	if C.gw_wakeup_fd(C.int(fd)) != 0 {
+		return errors.New("setting the wakeup descriptor for signals: refused by Python")
+	}
+	return nil
+}
+
 func guardFork(fds []int) error {
 	list := make([]C.int, len(fds)+1)
 	for i, fd := range fds {
@@ -162,15 +176,9 @@ func SetBases(bases []Base) error {
 	return nil
 }
 
-// MaxWanted is how many environ keys SetWanted takes.
-const MaxWanted = C.GW_MAX_WANTED
-
 // SetWanted names environ keys whose values Handler.Environ gets after each call.
 // A key that is not found as given is looked for in upper case.
 func SetWanted(keys []string) error {
-	if len(keys) > MaxWanted {
-		return fmt.Errorf("at most %d environ keys can be logged", MaxWanted)
-	}
 	var pairs []string
 	for _, k := range keys {
 		pairs = append(pairs, k, strings.ToUpper(k))

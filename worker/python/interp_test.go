@@ -37,6 +37,9 @@ type runner struct {
 // Run implements python.Handler.
 func (r *runner) Run() { r.run() }
 
+// Cut implements python.Handler; nothing here blocks.
+func (r *runner) Cut() {}
+
 func newRunner() *runner {
 	r := &runner{recorder: new(recorder), lim: http1.Limits{}.Normalize(), mem: python.Alloc(1 << 20)}
 	r.py = python.NewThread(r, r.lim.Fields)

@@ -16,13 +16,13 @@ struct call {
 };
 
 static PyObject *call_type;
-static PyObject *list_type, *tuple_type;
+static PyObject *list_type, *tuple_type, *str_type;
 static size_t call_offset;
 static PyObject *str_close;
 
 /* Keys of the environ that the access log wants: as given and, since gunicorn
  * ignores their case, in upper case. */
-static PyObject *wanted[GW_MAX_WANTED][2];
+static PyObject *(*wanted)[2];
 static int nwanted;
 
 /* The request this OS thread runs, for callables shared by all requests. */
@@ -31,7 +31,7 @@ static __thread gw_thread *current;
 static struct call *call_of(PyObject *o) { return (struct call *)((char *)o + call_offset); }
 
 /* A forked child that comes back to the server has no Go to run in. */
-static void leave_forked_child(void) {
+void gw_leave_forked_child(void) {
   static const char text[] =
       "gowsgi: a child that the application forked returned into the server; it ends here\n";
   if (write(2, text, sizeof text - 1) < 0) _exit(70);
@@ -76,17 +76,48 @@ static int latin1(PyObject *s, const char *what, gw_bytes *out, PyObject **temp)
   return 0;
 }
 
-/* pair returns a tuple of two for a header item: a new reference. */
-static PyObject *pair(PyObject *item) {
-  PyObject *tuple = py.PySequence_Tuple(item);
-  if (tuple && py.PyTuple_Size(tuple) == 2) return tuple;
-  py.Py_DecRef(tuple);
-  py.PyErr_Clear();
-  py.PyErr_SetString(py.PyExc_TypeError, "response headers must be (name, value) tuples");
-  return NULL;
+static int is_type(PyObject *o, PyObject *type) {
+  PyObject *t = py.PyObject_Type(o);
+  py.Py_DecRef(t); /* o keeps it alive */
+  return t == type;
 }
 
-/* keep holds temporary objects to the end of a start_response call. */
+/* tuples returns the headers as a list of tuples of two: a new reference. It is
+ * the list itself where that is one already, as it nearly always is; for others
+ * Python code may run here. */
+static PyObject *tuples(PyObject *headers) {
+  PyObject *list = py.PySequence_List(headers);
+  Py_ssize_t n = list ? py.PyList_Size(list) : -1;
+  if (n < 0) return NULL;
+  PyObject *out = py.PyList_New(0);
+  for (Py_ssize_t i = 0; out && i < n; i++) {
+    PyObject *item = py.PyList_GetItem(list, i); /* borrowed */
+    PyObject *tuple = is_type(item, str_type) ? NULL : py.PySequence_Tuple(item);
+    int ok = tuple && py.PyTuple_Size(tuple) == 2 && py.PyList_Append(out, tuple) == 0;
+    py.Py_DecRef(tuple);
+    if (ok) continue;
+    py.Py_DecRef(out);
+    out = NULL;
+    py.PyErr_Clear();
+    py.PyErr_SetString(py.PyExc_TypeError, "response headers must be (name, value) tuples");
+  }
+  py.Py_DecRef(list);
+  return out;
+}
+
+/* header_list is tuples, without a copy in the usual case. */
+static PyObject *header_list(PyObject *headers) {
+  if (!is_type(headers, list_type)) return tuples(headers);
+  Py_ssize_t n = py.PyList_Size(headers);
+  for (Py_ssize_t i = 0; i < n; i++) {
+    PyObject *item = py.PyList_GetItem(headers, i); /* borrowed */
+    if (!is_type(item, tuple_type) || py.PyTuple_Size(item) != 2) return tuples(headers);
+  }
+  py.Py_IncRef(headers);
+  return headers;
+}
+
+/* keep holds a temporary object, which may be NULL, in *keeper. */
 static int keep(PyObject **keeper, PyObject *o) {
   if (!o) return 0;
   if (!*keeper) *keeper = py.PyList_New(0);
@@ -95,51 +126,39 @@ static int keep(PyObject **keeper, PyObject *o) {
   return r;
 }
 
-/* collect_headers points t->headers at the list's names and values. Everything
- * it points at is owned by the list or by *keeper. */
+/* collect_headers points t->headers at the names and values of a header_list.
+ * They are owned by the list or by *keeper. No Python code runs meanwhile, nor
+ * until the callback that uses them, so nothing can change under it. */
 static Py_ssize_t collect_headers(gw_thread *t, PyObject *list, PyObject **keeper) {
   Py_ssize_t n = py.PyList_Size(list);
   if ((size_t)n > t->headers_cap) {
     gw_header *grown = realloc(t->headers, sizeof *grown * (size_t)n);
-    if (!grown) return -1;
+    if (!grown) {
+      py.PyErr_SetString(py.PyExc_RuntimeError, "out of memory for response headers");
+      return -1;
+    }
     t->headers = grown;
     t->headers_cap = (size_t)n;
   }
   for (Py_ssize_t i = 0; i < n; i++) {
-    PyObject *item = py.PyList_GetItem(list, i); /* borrowed */
-    PyObject *tuple = item ? pair(item) : NULL;
-    if (!tuple) return -1;
-    PyObject *name = py.PyTuple_GetItem(tuple, 0), *value = py.PyTuple_GetItem(tuple, 1);
-    PyObject *temp = NULL;
-    int r = keep(keeper, tuple);
-    if (r == 0) r = latin1(name, "a response header's name", &t->headers[i].name, &temp);
-    if (keep(keeper, temp) != 0) r = -1;
-    if (r == 0) r = latin1(value, "a response header's value", &t->headers[i].value, &temp);
-    else temp = NULL;
-    if (keep(keeper, temp) != 0) r = -1;
-    if (r != 0) return -1;
+    PyObject *tuple = py.PyList_GetItem(list, i), *temp = NULL; /* borrowed */
+    int r = latin1(py.PyTuple_GetItem(tuple, 0), "a response header's name",
+                   &t->headers[i].name, &temp);
+    if (keep(keeper, temp) != 0 || r != 0) return -1;
+    r = latin1(py.PyTuple_GetItem(tuple, 1), "a response header's value", &t->headers[i].value,
+               &temp);
+    if (keep(keeper, temp) != 0 || r != 0) return -1;
   }
   return n;
 }
 
-/* restore raises exc_info again: the response has begun (PEP 3333, The
+/* reraise raises exc_info again: the response has begun (PEP 3333, The
  * start_response Callable). */
-static void restore(PyObject *exc_info) {
-  PyObject *e[3] = {NULL, NULL, NULL};
-  PyObject *tuple = py.PySequence_Tuple(exc_info);
-  if (!tuple || py.PyTuple_Size(tuple) != 3) {
-    py.Py_DecRef(tuple);
-    py.PyErr_Clear();
-    py.PyErr_SetString(py.PyExc_TypeError, "exc_info must be a tuple of three");
-    return;
-  }
-  for (int i = 0; i < 3; i++) {
-    e[i] = py.PyTuple_GetItem(tuple, i);
-    if (e[i] == py.None) e[i] = NULL;
-    py.Py_IncRef(e[i]);
-  }
-  py.Py_DecRef(tuple);
-  py.PyErr_Restore(e[0], e[1], e[2]);
+static void reraise(PyObject *exc_info) {
+  PyObject *f = gw_helper("reraise");
+  PyObject *r = f ? py.PyObject_CallFunctionObjArgs(f, exc_info, NULL) : NULL;
+  py.Py_DecRef(r); /* it never returns one */
+  py.Py_DecRef(f);
 }
 
 static int refuse(gw_thread *t, int code, PyObject *exc_info) {
@@ -151,7 +170,7 @@ static int refuse(gw_thread *t, int code, PyObject *exc_info) {
                        "start_response was called twice without exc_info");
     break;
   case GW_SENT:
-    restore(exc_info);
+    reraise(exc_info);
     break;
   default:
     py.PyErr_SetString(py.PyExc_ValueError, t->err);
@@ -165,17 +184,10 @@ static PyMethodDef write_def = {"write", write_callable, METH_O,
 
 static PyObject *start(gw_thread *t, PyObject *self, PyObject *status, PyObject *headers,
                        PyObject *exc_info) {
-  PyObject *keeper = NULL, *temp = NULL, *list = NULL, *type = NULL, *ret = NULL;
+  PyObject *keeper = NULL, *temp = NULL, *ret = NULL;
   gw_bytes line;
-  if (latin1(status, "the status", &line, &temp) != 0) goto out;
-  type = py.PyObject_Type(headers);
-  if (type == list_type) {
-    py.Py_IncRef(headers);
-    list = headers;
-  } else {
-    list = py.PySequence_List(headers); /* gunicorn takes any iterable */
-  }
-  if (!list) goto out;
+  PyObject *list = header_list(headers); /* gunicorn takes any iterable, too */
+  if (!list || latin1(status, "the status", &line, &temp) != 0) goto out;
   Py_ssize_t n = collect_headers(t, list, &keeper);
   if (n < 0) goto out;
   int code = gwgoStartResponse(t->index, line, t->headers, (size_t)n, exc_info != NULL, t->err);
@@ -183,7 +195,6 @@ static PyObject *start(gw_thread *t, PyObject *self, PyObject *status, PyObject 
   t->called = 1;
   ret = py.PyCFunction_NewEx(&write_def, self, NULL);
 out:
-  py.Py_DecRef(type);
   py.Py_DecRef(list);
   py.Py_DecRef(keeper);
   py.Py_DecRef(temp);
@@ -199,6 +210,21 @@ static PyObject *argument(PyObject *args, PyObject *kwargs, Py_ssize_t i, const 
   return o == py.None ? NULL : o;
 }
 
+/* unknown_keyword reports whether kwargs holds anything but the arguments that are
+ * not given by position. */
+static int unknown_keyword(PyObject *args, PyObject *kwargs) {
+  static const char *const names[][2] = {
+      {"status", NULL}, {"response_headers", "headers"}, {"exc_info", NULL}};
+  Py_ssize_t known = 0;
+  for (Py_ssize_t i = py.PyTuple_Size(args); i < 3; i++)
+    for (int j = 0; j < 2 && names[i][j]; j++)
+      if (py.PyDict_GetItemString(kwargs, names[i][j])) {
+        known++;
+        break;
+      }
+  return known != py.PyDict_Size(kwargs);
+}
+
 /* start_response(status, response_headers, exc_info=None) */
 static PyObject *start_response(PyObject *self, PyObject *args, PyObject *kwargs) {
   gw_thread *t = thread_of(self);
@@ -208,7 +234,7 @@ static PyObject *start_response(PyObject *self, PyObject *args, PyObject *kwargs
   PyObject *headers = argument(args, kwargs, 1, "response_headers");
   PyObject *exc_info = argument(args, kwargs, 2, "exc_info");
   if (!headers && kwargs) headers = argument(args, kwargs, 1, "headers");
-  if (!status || !headers || n > 3) {
+  if (!status || !headers || n > 3 || (kwargs && unknown_keyword(args, kwargs))) {
     py.PyErr_SetString(py.PyExc_TypeError,
                        "start_response takes (status, response_headers, exc_info=None)");
     return NULL;
@@ -216,21 +242,23 @@ static PyObject *start_response(PyObject *self, PyObject *args, PyObject *kwargs
   return start(t, self, status, headers, exc_info);
 }
 
-/* send gives one part of the body to Go. Small ones are written with the GIL
- * held, for giving it away costs more; Go never blocks then. */
+/* send_bytes gives one part of the body to Go. Small ones are written with the
+ * GIL held, for giving it away costs more; Go never blocks then. Two threads
+ * cannot write at the same time. */
 static int send_bytes(gw_thread *t, const char *p, size_t n, int last) {
-  int code;
   gw_bytes b = {p, n};
-  if (n <= GW_WRITE_INLINE) {
-    code = gwgoWrite(t->index, b, last, 0, t->err);
-    if (code != GW_WAIT) return code;
-    t->tstate = py.PyEval_SaveThread();
-    code = gwgoFlush(t->index);
-  } else {
-    t->tstate = py.PyEval_SaveThread();
-    code = gwgoWrite(t->index, b, last, 1, t->err);
+  if (t->writing) {
+    strcpy(t->err, "another thread is writing this response");
+    return GW_INVALID;
   }
-  py.PyEval_RestoreThread(t->tstate);
+  int code = GW_WAIT, small = n <= GW_WRITE_INLINE;
+  if (small) code = gwgoWrite(t->index, b, last, 0, t->err);
+  if (code != GW_WAIT) return code;
+  t->writing = 1;
+  PyThreadState *ts = py.PyEval_SaveThread();
+  code = small ? gwgoFlush(t->index) : gwgoWrite(t->index, b, last, 1, t->err);
+  py.PyEval_RestoreThread(ts);
+  t->writing = 0;
   return code;
 }
 
@@ -287,12 +315,20 @@ PyObject *gw_read_body(PyObject *self, PyObject *args) {
     py.Py_DecRef(bytes);
     return NULL;
   }
+  if (t->reading) {
+    py.Py_DecRef(bytes);
+    py.PyErr_SetString(py.PyExc_RuntimeError, "another thread is reading this content");
+    return NULL;
+  }
+  char err[GW_ERR];
+  t->reading = 1;
   PyThreadState *ts = py.PyEval_SaveThread();
-  long got = gwgoReadBody(t->index, p, (size_t)n, t->err);
+  long got = gwgoReadBody(t->index, p, (size_t)n, err);
   py.PyEval_RestoreThread(ts);
+  t->reading = 0;
   if (got < 0) {
     py.Py_DecRef(bytes);
-    py.PyErr_SetString(py.PyExc_ConnectionResetError, t->err);
+    py.PyErr_SetString(py.PyExc_ConnectionResetError, err);
     return NULL;
   }
   /* On failure bytes is NULL and the exception set. */
@@ -308,7 +344,7 @@ PyObject *gw_early_hints(PyObject *self, PyObject *headers) {
     py.PyErr_SetString(py.PyExc_RuntimeError, "early_hints outside of a request");
     return NULL;
   }
-  PyObject *keeper = NULL, *list = py.PySequence_List(headers);
+  PyObject *keeper = NULL, *list = header_list(headers);
   Py_ssize_t n = list ? collect_headers(t, list, &keeper) : -1;
   int ok = n >= 0;
   if (ok && gwgoEarlyHints(t->index, t->headers, (size_t)n, t->err) == GW_INVALID) {
@@ -325,7 +361,7 @@ PyObject *gw_early_hints(PyObject *self, PyObject *headers) {
 /* gw_report takes the pending exception away and logs it. */
 void gw_report(gw_thread *t, int phase) {
   char *text = gw_format_exception(NULL);
-  if (gw_in_forked_child()) leave_forked_child();
+  if (gw_in_forked_child()) gw_leave_forked_child();
   gwgoError(t->index, phase, (gw_bytes){text, strlen(text)});
   free(text);
 }
@@ -353,7 +389,13 @@ static int send_part(gw_thread *t, PyObject *item, int last) {
 
 static int send_all(gw_thread *t, PyObject *iterable, PyObject *type) {
   PyObject *only = one_part(iterable, type);
-  if (only) return send_part(t, only, 1);
+  if (only) {
+    /* The application may change its list while the GIL is away. */
+    py.Py_IncRef(only);
+    int r = send_part(t, only, 1);
+    py.Py_DecRef(only);
+    return r;
+  }
   PyObject *it = py.PyObject_GetIter(iterable);
   if (!it) return GW_CALL_FAILED;
   int r = GW_CALL_OK;
@@ -409,23 +451,36 @@ static void give_wanted(gw_thread *t) {
 static int run(gw_thread *t) {
   PyObject *iterable =
       py.PyObject_CallFunctionObjArgs(gw_application, t->environ, t->call, NULL);
-  if (gw_in_forked_child()) leave_forked_child();
+  if (gw_in_forked_child()) gw_leave_forked_child();
   if (!iterable) {
     gw_report(t, GW_IN_APPLICATION);
     return GW_CALL_FAILED;
   }
   PyObject *type = py.PyObject_Type(iterable);
   int r = send_all(t, iterable, type);
-  if (gw_in_forked_child()) leave_forked_child();
+  if (gw_in_forked_child()) gw_leave_forked_child();
   if (r == GW_CALL_FAILED) gw_report(t, GW_IN_APPLICATION);
   if (type != list_type && type != tuple_type) {
     int c = close_iterable(t, iterable);
     if (r == GW_CALL_OK) r = c;
   }
-  if (gw_in_forked_child()) leave_forked_child();
+  if (gw_in_forked_child()) gw_leave_forked_child();
   py.Py_DecRef(type);
   py.Py_DecRef(iterable);
   return r;
+}
+
+/* detach_helpers waits until no other thread of the application is inside a read
+ * or a write of this request: what they use ends with it. They are made to return
+ * by cutting the connection. */
+static void detach_helpers(gw_thread *t) {
+  if (!t->writing && !t->reading) return;
+  gwgoCut(t->index);
+  while (t->writing || t->reading) {
+    PyThreadState *ts = py.PyEval_SaveThread();
+    usleep(500);
+    py.PyEval_RestoreThread(ts);
+  }
 }
 
 /* gw_call runs t's request through the application. It takes the GIL and gives
@@ -449,6 +504,7 @@ int gw_call(gw_thread *t) {
     gw_report(t, GW_IN_APPLICATION);
   }
   if (t->call) call_of(t->call)->thread = NULL;
+  detach_helpers(t);
   py.Py_DecRef(t->environ);
   py.Py_DecRef(t->call);
   t->environ = t->call = NULL;
@@ -487,15 +543,18 @@ static int make_call_type(void) {
 int gw_request_setup(void) {
   list_type = builtin("list");
   tuple_type = builtin("tuple");
+  str_type = builtin("str");
   str_close = py.PyUnicode_InternFromString("close");
-  if (!list_type || !tuple_type || !str_close) return -1;
+  if (!list_type || !tuple_type || !str_type || !str_close) return -1;
   return make_call_type() == 0 && gw_environ_setup() == 0 ? 0 : -1;
 }
 
 /* gw_set_wanted names the environ keys that gwgoEnviron gets after each call:
  * pairs of a key and its upper-case form. */
 int gw_set_wanted(char **keys, int n) {
-  for (int i = 0; i < n && i < GW_MAX_WANTED; i++) {
+  wanted = calloc((size_t)(n > 0 ? n : 1), sizeof *wanted);
+  if (!wanted) return -1;
+  for (int i = 0; i < n; i++) {
     for (int j = 0; j < 2; j++) {
       wanted[i][j] = py.PyUnicode_InternFromString(keys[2 * i + j]);
       if (!wanted[i][j]) return -1;

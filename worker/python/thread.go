@@ -72,6 +72,9 @@ type Handler interface {
 	Write(p []byte, last, mayBlock bool) (Code, string)
 	// Flush waits, without the GIL, until the client has caught up.
 	Flush() Code
+	// Cut breaks the connection, so that a Write, Flush or ReadBody that another
+	// thread of the application is in returns.
+	Cut()
 	// ReadBody reads content into p, without the GIL: 0 at its end, negative
 	// with a reason when it cannot be had.
 	ReadBody(p []byte) (int, string)

@@ -35,20 +35,20 @@ static void poke(int fd) {
   }
 }
 
-/* look reports long calls, and returns whether anything runs. */
+/* look reports long calls, and returns whether a call runs that may become one. */
 static int look(void) {
-  int any = 0, found = 0;
+  int may = 0, found = 0;
   int64_t t = now();
   for (int i = 0; i < nstarts; i++) {
     int64_t start = __atomic_load_n(starts[i], __ATOMIC_SEQ_CST);
-    if (!start) continue;
-    any = 1;
-    if (start == reported[i] || t - start < short_call) continue;
+    if (!start || start == reported[i]) continue;
+    may = 1;
+    if (t - start < short_call) continue;
     reported[i] = start;
     found = 1;
   }
   if (found) poke(long_fd);
-  return any;
+  return may;
 }
 
 /* park sleeps until gw_watch_wake, unless a call has begun meanwhile. */
