@@ -197,14 +197,17 @@ func (e *engine) run(t *thread) {
 	defer e.mu.Unlock()
 	for !e.over {
 		switch {
+		case e.leader != t && e.mayLead(t):
+			// Before anything else: the watcher leads through long calls only. If
+			// it went on for as long as requests wait, every one of them would cost
+			// a switch between two threads.
+			e.epoch++
+			e.leader = t
 		case len(e.ready) > 0:
 			e.takeIn()
 			e.serveReady(t)
 		case e.leader == t:
 			e.turn(t)
-		case e.mayLead(t):
-			e.epoch++
-			e.leader = t
 		default:
 			e.park(t)
 		}
