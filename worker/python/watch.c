@@ -21,7 +21,14 @@ static int64_t short_call;
 /* Set while the watch sleeps for want of calls; gw_watch_wake is due then. */
 static int parked;
 
-enum { LOOKS_BEFORE_PARKING = 20 };
+enum {
+  LOOKS_BEFORE_PARKING = 20,
+  /* While no call has been long for so many looks, each look is CALM_FACTOR times
+   * rarer: on a virtual machine a thousand wake-ups a second cost several percent
+   * of a core, and an application of short calls has no use for them. */
+  LOOKS_BEFORE_CALM = 250,
+  CALM_FACTOR = 4,
+};
 
 static int64_t now(void) {
   struct timespec ts;
@@ -34,6 +41,9 @@ static void poke(int fd) {
   while (write(fd, &one, sizeof one) < 0 && errno == EINTR) {
   }
 }
+
+/* How many looks ago the last long call was found, at most LOOKS_BEFORE_CALM. */
+static int calm;
 
 /* look reports long calls, and returns whether a call runs that may become one. */
 static int look(void) {
@@ -48,6 +58,7 @@ static int look(void) {
     found = 1;
   }
   if (found) poke(long_fd);
+  calm = found ? 0 : calm < LOOKS_BEFORE_CALM ? calm + 1 : calm;
   return may;
 }
 
@@ -65,13 +76,13 @@ static void park(void) {
 
 static void *watch(void *arg) {
   (void)arg;
-  const struct timespec pause = {0, short_call};
+  const struct timespec often = {0, short_call}, rarely = {0, CALM_FACTOR * short_call};
   for (int quiet = 0;; quiet = look() ? 0 : quiet + 1) {
     if (quiet >= LOOKS_BEFORE_PARKING) {
       park();
       quiet = 0;
     }
-    nanosleep(&pause, NULL);
+    nanosleep(calm < LOOKS_BEFORE_CALM ? &often : &rarely, NULL);
   }
   return NULL;
 }
