@@ -116,6 +116,11 @@ func TestRequestStart(t *testing.T) {
 		{"X-Request-Start", "yesterday", 0},
 		{"X-Request-Start", "1795396285.25 s", 0},
 		{"X-Request-Start", "1e400", 0},
+		{"X-Request-Start", "inf", 0},
+		{"X-Request-Start", "t=Infinity", 0},
+		{"X-Request-Start", "-inf", 0},
+		{"X-Request-Start", "nan", 0},
+		{"X-Request-Start", "1e300", 0},
 		{"X-Request-End", "1795396285.25", 0},
 		{"X-Request-Begin", "1795396285.25", 0},
 	} {
