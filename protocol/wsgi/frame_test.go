@@ -167,3 +167,37 @@ func TestAppendInterim(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// TestHeadWithoutContent: the answer to a HEAD for which the application made no
+// content says nothing of what GET would get, unless the application does (RFC
+// 9110, 8.6). A part that was made is the content GET would have.
+func TestHeadWithoutContent(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name     string
+		head     bool
+		headers  []string
+		complete int64
+		want     int64 // the length announced, -1 for none
+	}{
+		{"rfc9110-8.6-head-nothing", true, nil, 0, -1},
+		{"rfc9110-8.6-head-part", true, nil, 7, 7},
+		{"rfc9110-8.6-head-own-length", true, []string{"Content-Length: 5"}, 0, 5},
+		{"rfc9110-8.6-head-own-zero", true, []string{"Content-Length: 0"}, 0, 0},
+		{"rfc9110-8.6-get-nothing", false, nil, 0, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := new(Response)
+			r.Reset(1, tt.head)
+			give(t, r, "200 X", tt.headers...)
+			want := ""
+			if tt.want >= 0 {
+				want = fmt.Sprintf("Content-Length: %d\r\n", tt.want)
+			}
+			if got := framingFields(r, r.Frame(tt.complete)); got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	}
+}

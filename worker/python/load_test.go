@@ -72,6 +72,8 @@ func testLoadErrors(t *testing.T, py *interp) {
 		{"apps", "factory(x=print())", 4, "Failed to parse arguments as literal values: 'factory(x=print())'", ""},
 		{"apps", "factory(**{})", 4, "Failed to parse arguments as literal values: 'factory(**{})'", ""},
 		{"apps", "factory(*[1])", 4, "Failed to parse arguments as literal values: 'factory(*[1])'", ""},
+		{"apps", "factory({[]: 1})", 4, "Failed to parse arguments as literal values: 'factory({[]: 1})'", ""},
+		{"apps", "factory(x={{}})", 4, "Failed to parse arguments as literal values: 'factory(x={{}})'", ""},
 		{"apps", "needs()", 4, "TypeError: needs() missing 1 required positional argument: 'name'", ""},
 		{"apps", "raises()", 3, "KeyError: 'in the factory'", "in raises"},
 		{"apps", "raises_type_error()", 3, "TypeError: object of type 'int' has no len()", "in raises_type_error"},

@@ -63,6 +63,8 @@ var cases = []struct {
 	{"start_response", testStartResponse},
 	{"start_response refuses", testStartResponseRefuses},
 	{"start_response after the head", testAfterHead},
+	{"exc_info", testExcInfo},
+	{"start_response inside itself", testReentry},
 	{"start_response after the request", testKept},
 	{"early hints", testEarlyHints},
 	{"iterables", testIterables},
@@ -74,6 +76,9 @@ var cases = []struct {
 	{"streamed input", testStreamedInput},
 	{"fork", testFork},
 	{"threads", testThreads},
+	{"replaced part", testReplacedPart},
+	{"second writer", testSecondWriter},
+	{"fresh names", testFreshNames},
 	{"flat", testFlat},
 }
 
