@@ -42,6 +42,8 @@ const (
 	// takeInMax bounds how many connections are accepted at a time while
 	// requests wait.
 	takeInMax = 64
+	// takeInShared is the same for a worker that has siblings.
+	takeInShared = 8
 )
 
 // listener is an inherited listening socket.
@@ -207,6 +209,8 @@ func (e *engine) run(t *thread) {
 			e.takeIn()
 			e.serveReady(t)
 		case e.leader == t:
+			// A turn whose calls are long never gets to the listeners itself.
+			e.takeIn()
 			e.turn(t)
 		default:
 			e.park(t)
@@ -228,8 +232,12 @@ func (e *engine) takeIn() {
 		return
 	}
 	e.topAt = now
+	most := takeInMax
+	if !e.alone {
+		most = takeInShared
+	}
 	for i := range e.listeners {
-		for n := 0; n < takeInMax && i < len(e.listeners) && e.accept(e.watcher.lead, i); n++ {
+		for n := 0; n < most && i < len(e.listeners) && e.accept(e.watcher.lead, i); n++ {
 		}
 	}
 }
@@ -286,6 +294,7 @@ func (e *engine) turn(t *thread) {
 		e.mu.Unlock()
 		m, interrupted = e.top.wait(t.events[:], ms)
 		e.mu.Lock()
+		e.topAt = e.clock.Now()
 	}
 	for i := range m {
 		e.topEvent(t, int(t.events[i].Fd))
