@@ -226,3 +226,26 @@ func TestQueueTimeout(t *testing.T) {
 		t.Errorf("got %v, want 503", r)
 	}
 }
+
+// A request that waits because there was nobody else is taken by a worker that is
+// started meanwhile.
+func TestNewWorkerTakesWaitingRequest(t *testing.T) {
+	t.Parallel()
+	s := start(t, "-w", "1", "--keep-alive", "30", "probe")
+	busy := s.WaitBooted(1)[0]
+	kept, held := s.Dial(), s.Dial()
+	pidOn(t, kept)
+	g := newGate(t)
+	sendGet(held, g.target())
+	g.waitStarted(1)
+	sendGet(kept, "/pid")
+	s.Signal(syscall.SIGTTIN)
+	added := s.WaitBooted(2)[1]
+	if r := kept.Response("GET"); r.Body != strconv.Itoa(added) {
+		t.Errorf("got %v, want an answer of the new worker %d, not of %d", r, added, busy)
+	}
+	g.open()
+	if r := held.Response("GET"); r.Body != strconv.Itoa(busy) {
+		t.Errorf("got %v from the held request, want %d", r, busy)
+	}
+}

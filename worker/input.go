@@ -119,6 +119,16 @@ func (e *engine) passOn(c *conn) {
 	e.queue(c)
 }
 
+// offerQueued gives away requests that were queued here for want of a sibling, or
+// of room in the queue, when that has changed.
+func (e *engine) offerQueued() {
+	for len(e.ready) > 0 && e.siblings.serving() && e.handOff(e.ready[0]) {
+		n := copy(e.ready, e.ready[1:])
+		e.ready[n] = nil
+		e.ready = e.ready[:n]
+	}
+}
+
 // overdue reports whether c's request has waited for longer than it may.
 func (e *engine) overdue(c *conn) bool {
 	return c.queuedAt != 0 && e.cfg.QueueTimeout > 0 && e.clock.Now()-c.queuedAt > int64(e.cfg.QueueTimeout)

@@ -99,6 +99,7 @@ func (e *engine) stand() {
 	w := e.watcher.lead
 	for e.leader == w && !e.over {
 		e.tick()
+		e.offerQueued()
 		e.mu.Unlock()
 		n, _ := e.conns.wait(w.events[:], leadWait)
 		e.mu.Lock()
