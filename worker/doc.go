@@ -9,8 +9,8 @@
 // leader, waits for events and serves what it finds itself. While its call runs
 // nobody polls, and a short call costs nothing more than that. A call that takes
 // longer than a millisecond must not stop the I/O: the watcher, a goroutine that
-// looks every millisecond while something runs, makes an idle application thread
-// the leader, or leads itself, doing everything but Python, until one is free.
+// a plain thread tells of each such call, makes an idle application thread the
+// leader, or leads itself, doing everything but Python, until one is free.
 //
 //	         wait for events <------------------------------+
 //	               |                                        |
