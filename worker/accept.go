@@ -1,0 +1,134 @@
+package worker
+
+import (
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// How a connection comes to the engine and leaves it.
+
+// accept takes one connection, and its request if that is there already. One
+// only, so that the connections of a burst spread over the workers that wait. It
+// reports whether there was one.
+func (e *engine) accept(t *thread, i int) bool {
+	fd, errno := rawAccept(e.listeners[i].fd, &t.peer)
+	switch errno {
+	case 0:
+	case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
+		e.pauseAccept(errno)
+		return false
+	default: // EAGAIN: a sibling was faster; ECONNABORTED: the client was
+		return false
+	}
+	e.input(t, e.newConn(fd, i, &t.peer))
+	return true
+}
+
+// pauseAccept takes the listeners out of the set for half a second: without
+// descriptors every event would come back at once.
+func (e *engine) pauseAccept(errno unix.Errno) {
+	e.log.Error().Err(errno).Int64("connections", int64(e.open)).Msg("Cannot accept connections for a while")
+	for _, l := range e.listeners {
+		_ = e.top.del(l.fd)
+	}
+	e.acceptAt = e.clock.Now() + int64(500*time.Millisecond)
+}
+
+// newConn makes the connection for an accepted descriptor.
+func (e *engine) newConn(fd, listener int, sa *unix.RawSockaddrAny) *conn {
+	var c *conn
+	if n := len(e.free); n > 0 {
+		c = e.free[n-1]
+		e.free = e.free[:n-1]
+	} else {
+		c = new(conn)
+	}
+	*c = conn{fd: fd, gen: c.gen + 1, listener: listener, length: -1, out: c.out[:0]}
+	c.setPeer(sa)
+	for fd >= len(e.table) {
+		e.table = append(e.table, make([]*conn, max(len(e.table), 64))...)
+	}
+	e.table[fd] = c
+	e.open++
+	e.slot.Connections.Add(1)
+	if !e.listeners[listener].unix {
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	}
+	c.waitIn(&e.head, e.clock.Now())
+	return c
+}
+
+// watch registers c for the events of mask.
+func (e *engine) watch(c *conn, mask uint32) {
+	if c.watched && c.mask == mask {
+		return
+	}
+	var err error
+	if c.watched {
+		err = e.conns.mod(c.fd, c.gen, mask)
+	} else {
+		err = e.conns.add(c.fd, c.gen, mask)
+	}
+	if err != nil {
+		e.log.Error().Err(err).Msg("Cannot watch a connection")
+		e.close(c)
+		return
+	}
+	c.watched, c.mask = true, mask
+}
+
+// unwatch takes c out of the set: a level-triggered event that nobody acts on
+// would come back at once.
+func (e *engine) unwatch(c *conn) {
+	if c.watched {
+		_ = e.conns.del(c.fd)
+		c.watched = false
+	}
+}
+
+// close ends c for its client.
+func (e *engine) close(c *conn) {
+	if c.state != closed && atomic.LoadUint32(e.forks) != 0 {
+		// A child of the application may hold a copy of the descriptor, and the
+		// client would wait for that to be closed, too.
+		_ = unix.Shutdown(c.fd, unix.SHUT_RDWR)
+	}
+	e.drop(c)
+}
+
+// drop ends c for this process. The descriptor leaves the epoll set with it, unless a child of
+// the application holds a copy, so it is taken out.
+func (e *engine) drop(c *conn) {
+	if c.state == closed {
+		return
+	}
+	e.unwatch(c)
+	c.leave()
+	c.state = closed
+	e.release(c)
+	e.table[c.fd] = nil
+	_ = unix.Close(c.fd)
+	e.open--
+	e.slot.Connections.Add(-1)
+	if cap(c.out) > minBuffer {
+		c.out = nil
+	}
+	e.free = append(e.free, c)
+	if e.open == 0 && e.draining.Load() {
+		e.wake()
+	}
+}
+
+// release gives c's buffers back.
+func (e *engine) release(c *conn) {
+	if c.buf != nil {
+		e.bufs.put(c.buf)
+		c.buf, c.n = nil, 0
+	}
+	if c.body != nil {
+		e.bufs.put(c.body)
+		c.body, c.bodyLen = nil, 0
+	}
+}
