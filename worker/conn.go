@@ -71,6 +71,7 @@ type conn struct {
 	read int64
 
 	out      []byte // the part of responses the socket did not take yet
+	taken    bool   // the application has a copy and goes on with it
 	abort    bool   // close without finishing: the response is cut
 	gone     bool   // the client is
 	unread   bool   // content was left unread: shut down, do not just close

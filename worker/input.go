@@ -272,6 +272,10 @@ func (e *engine) serve(t *thread, c *conn) {
 
 // finish decides what becomes of c after a response.
 func (e *engine) finish(c *conn) {
+	if c.taken {
+		e.drop(c)
+		return
+	}
 	if c.abort || c.gone {
 		e.close(c)
 		return

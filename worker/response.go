@@ -64,6 +64,9 @@ func (t *thread) EarlyHints(headers python.Headers) (python.Code, string) {
 
 // Write implements python.Handler.
 func (t *thread) Write(p []byte, last, mayBlock bool) (python.Code, string) {
+	if t.py.Taken() {
+		return python.Gone, ""
+	}
 	if t.resp.Status == 0 {
 		if last && len(p) == 0 {
 			return python.Invalid, "the application did not call start_response"

@@ -153,7 +153,7 @@ func (t *thread) renewCommon() {
 func (t *thread) fill() (status int, reason string) {
 	c, h, q := t.c, t.head, &t.req
 	body, _ := c.content()
-	*q = python.Request{Buf: c.buf, Body: body, Stream: c.stream, Listener: c.listener}
+	*q = python.Request{Buf: c.buf, Body: body, Stream: c.stream, Listener: c.listener, FD: c.fd}
 	addr := t.lent[:copy(t.lent, c.remoteAddr())]
 	q.RemoteAddr = addr
 	q.RemotePort = c.portText(t.lent[len(addr):len(addr)])
@@ -217,6 +217,8 @@ func (t *thread) trustedFields() bool {
 func (t *thread) conclude(result python.Result) {
 	c := t.c
 	switch {
+	case t.py.Taken():
+		c.taken = true // nothing of ours belongs behind what it did there
 	case result == python.ClientGone || c.gone:
 		c.gone = true
 		t.e.log.Debug().Msg("Ignored premature client disconnection.")
@@ -262,8 +264,8 @@ func (t *thread) Failed(phase python.Phase, traceback string) {
 		t.e.log.Error().Str("traceback", traceback).Msg("Exception in a signal handler")
 		return
 	}
-	if t.c.gone {
-		t.e.log.Debug().Str("traceback", traceback).Msg("Ignoring the application's exception: the client is gone")
+	if t.c.gone || t.py.Taken() {
+		t.e.log.Debug().Str("traceback", traceback).Msg("Ignoring the application's exception: the connection is not the server's any more")
 		return
 	}
 	ev := t.e.log.Error().Str("traceback", traceback)

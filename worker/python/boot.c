@@ -90,6 +90,7 @@ static PyObject *run_thread(PyObject *self, PyObject *arg) {
 static PyMethodDef functions[] = {
     {"run_thread", run_thread, METH_O, NULL},
     {"read_body", gw_read_body, METH_VARARGS, NULL},
+    {"client_fd", gw_client_fd, METH_O, NULL},
     {"early_hints", gw_early_hints, METH_O, "Sends a 103 response with these headers."},
 };
 

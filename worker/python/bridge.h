@@ -44,6 +44,7 @@ typedef struct {
   uint8_t https;
   uint32_t listener;
   double queue_time; /* seconds; 0: as the base environ has it */
+  int fd;            /* the client's connection */
 } gw_request;
 
 enum { GW_ERR = 256 };
@@ -68,6 +69,7 @@ typedef struct gw_thread {
   uint32_t *seen;         /* per hash of a key: the last request that had it */
   uint32_t serial;        /* of the running request, for seen */
   int called;             /* start_response was called and accepted */
+  int taken;              /* the application has taken the connection over */
   char err[GW_ERR];       /* why a callback refused, NUL-terminated */
 } gw_thread;
 
@@ -138,6 +140,7 @@ char *gw_format_exception(char **line);
 char *gw_text(PyObject *s);
 PyObject *gw_early_hints(PyObject *self, PyObject *headers);
 PyObject *gw_read_body(PyObject *self, PyObject *args);
+PyObject *gw_client_fd(PyObject *self, PyObject *take);
 
 /* Phases gw_report names. */
 enum { GW_IN_APPLICATION = 0, GW_IN_CLOSE = 1, GW_IN_SIGNAL_HANDLER = 2 };

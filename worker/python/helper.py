@@ -56,6 +56,36 @@ def error_stream(fd):
     )
 
 
+class _ClientSocket:
+    """gunicorn.socket: the connection of the request the calling thread runs.
+
+    One object serves all requests, and makes a socket when it is used. Looking at
+    the connection leaves it to the server; anything else, dup() above all, takes
+    it over, for a websocket library, say.
+    """
+
+    _looks = frozenset(
+        ("family", "type", "proto", "fileno", "getpeername", "getsockname", "getsockopt")
+    )
+
+    def __getattr__(self, name):
+        import socket
+
+        take = name not in self._looks
+        fd = client_fd(take)  # noqa: F821 (from the bridge)
+        if name == "fileno":
+            return lambda: fd
+        sock = socket.socket(fileno=os.dup(fd))
+        if take:
+            sock.settimeout(None)  # the server's is non-blocking, and so is every copy
+        if name == "dup":
+            return lambda: sock
+        return getattr(sock, name)
+
+
+client_socket = _ClientSocket()
+
+
 class AppError(Exception):
     """The module is there, but it holds no application (exit code 4)."""
 

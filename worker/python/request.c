@@ -358,6 +358,19 @@ PyObject *gw_early_hints(PyObject *self, PyObject *headers) {
   return py.None;
 }
 
+/* client_fd(take) returns the descriptor of the connection whose request this OS
+ * thread runs. With a true argument the connection is the application's from here
+ * on: the server writes nothing more and closes its own descriptor afterwards. */
+PyObject *gw_client_fd(PyObject *self, PyObject *take) {
+  (void)self;
+  if (!current || gw_in_forked_child()) {
+    py.PyErr_SetString(py.PyExc_RuntimeError, "gunicorn.socket outside of a request");
+    return NULL;
+  }
+  if (py.PyObject_IsTrue(take) == 1) current->taken = 1;
+  return py.PyLong_FromLong(current->req.fd);
+}
+
 /* gw_report takes the pending exception away and logs it. */
 void gw_report(gw_thread *t, int phase) {
   char *text = gw_format_exception(NULL);
@@ -491,7 +504,7 @@ int gw_call(gw_thread *t) {
   gw_watch_wake();
   py.PyEval_RestoreThread(t->tstate);
   current = t;
-  t->called = 0;
+  t->called = t->taken = 0;
   t->call = py.PyType_GenericAlloc(call_type, 0);
   if (t->call) {
     call_of(t->call)->thread = t;

@@ -116,6 +116,8 @@ type Request struct {
 	Body   []byte
 	Stream bool
 	HTTPS  bool
+	// FD is the client's connection.
+	FD int
 	// QueueTime is how long the request waited for a thread, in seconds.
 	QueueTime float64
 	// Listener selects the base environ.
@@ -187,8 +189,13 @@ func (t *Thread) Call(r *Request) Result {
 	q.https = C.uint8_t(cbool(r.HTTPS))
 	q.listener = C.uint32_t(r.Listener)
 	q.queue_time = C.double(r.QueueTime)
+	q.fd = C.int(r.FD)
 	return Result(C.gw_call(t.c))
 }
+
+// Taken reports whether the application has taken the connection of the running
+// request, or of the one that ran last, for itself.
+func (t *Thread) Taken() bool { return t.c.taken != 0 }
 
 func span(s http1.Span) C.gw_span { return C.gw_span{off: C.uint32_t(s.Off), len: C.uint32_t(s.Len)} }
 
