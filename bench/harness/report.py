@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from dataclasses import asdict
 
 from . import plot, scenarios
@@ -33,9 +34,14 @@ def write(path, run):
     path.parent.mkdir(parents=True, exist_ok=True)
     data = dict(run, cells={name: [asdict(c) for c in cells]
                             for name, cells in run["cells"].items()})
-    _file(path, "json").write_text(json.dumps(data, indent=1) + "\n")
+    _file(path, "json").write_text(_portable(json.dumps(data, indent=1) + "\n"))
     _file(path, "svg").write_text(plot.svg(_panels(run)))
-    _file(path, "md").write_text(markdown(path.name, run))
+    _file(path, "md").write_text(_portable(markdown(path.name, run)))
+
+
+def _portable(text):
+    """Takes the checkout's own place on this machine out of command lines."""
+    return text.replace(str(Path(__file__).resolve().parents[2]) + "/", "")
 
 
 def _titles():
