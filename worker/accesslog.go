@@ -205,7 +205,7 @@ func (t *thread) appendAtom(b []byte, at *atom, taken time.Duration) []byte {
 	case 'r':
 		b = appendEscaped(b, h.Method.Of(c.buf))
 		b = appendEscaped(append(b, ' '), h.Target.Of(c.buf))
-		return append(b, " HTTP/1."+string(rune('0'+h.Minor))...)
+		return appendProtocol(append(b, ' '), h.Minor)
 	case 'm':
 		return appendEscaped(b, h.Method.Of(c.buf))
 	case 'U':
@@ -213,7 +213,7 @@ func (t *thread) appendAtom(b []byte, at *atom, taken time.Duration) []byte {
 	case 'q':
 		return appendEscaped(b, h.Query.Of(c.buf))
 	case 'H':
-		return append(b, "HTTP/1."+string(rune('0'+h.Minor))...)
+		return appendProtocol(b, h.Minor)
 	case 's':
 		return strconv.AppendInt(b, int64(t.resp.Status), 10)
 	case 'B', 'b':
@@ -230,6 +230,11 @@ func (t *thread) appendAtom(b []byte, at *atom, taken time.Duration) []byte {
 		return appendEscaped(b, orDash(t.environ[at.index]))
 	}
 	return t.appendTime(b, at.kind, taken)
+}
+
+// appendProtocol appends the version the client spoke; minor is one digit.
+func appendProtocol(b []byte, minor uint8) []byte {
+	return append(append(b, "HTTP/1."...), '0'+minor)
 }
 
 // appendTime appends the time taken: T seconds, M milliseconds, D microseconds,
@@ -260,7 +265,7 @@ func (t *thread) appendJSON(b []byte, taken time.Duration) []byte {
 	b = appendJSONString(append(b, `,"remote_addr":`...), c.remoteAddr())
 	b = appendJSONString(append(b, `,"method":`...), h.Method.Of(c.buf))
 	b = appendJSONString(append(b, `,"target":`...), h.Target.Of(c.buf))
-	b = append(b, `,"protocol":"HTTP/1.`+string(rune('0'+h.Minor))+`"`...)
+	b = append(appendProtocol(append(b, `,"protocol":"`...), h.Minor), '"')
 	b = strconv.AppendInt(append(b, `,"status":`...), int64(t.resp.Status), 10)
 	b = strconv.AppendInt(append(b, `,"bytes":`...), t.sent, 10)
 	b = strconv.AppendFloat(append(b, `,"dur_ms":`...), float64(taken.Microseconds())/1000, 'f', 3, 64)

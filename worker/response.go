@@ -240,20 +240,11 @@ func (t *thread) sendBlocking(b []byte) python.Code {
 			return python.Gone
 		}
 		for len(b) > highWater {
-			n, errno := rawSend(c.fd, b)
-			switch errno {
-			case 0:
-				b = b[n:]
-			case unix.EINTR:
-			case unix.EAGAIN:
-				if !awaitFD(c.fd, unix.POLLOUT, int(writeWait/time.Millisecond)) {
-					c.gone = true
-					return python.Gone
-				}
-			default:
-				c.gone = true
+			n, ok := t.sendSome(b)
+			if !ok {
 				return python.Gone
 			}
+			b = b[n:]
 		}
 	}
 	c.out = append(c.out, b...)
@@ -286,22 +277,31 @@ func (t *thread) Flush() python.Code {
 func (t *thread) flushTo(n int) bool {
 	c := t.c
 	for len(c.out) > n {
-		written, errno := rawSend(c.fd, c.out)
-		switch errno {
-		case 0:
-			c.out = c.out[:copy(c.out, c.out[written:])]
-		case unix.EINTR:
-		case unix.EAGAIN:
-			if !awaitFD(c.fd, unix.POLLOUT, int(writeWait/time.Millisecond)) {
-				c.gone = true
-				return false
-			}
-		default:
-			c.gone = true
+		written, ok := t.sendSome(c.out)
+		if !ok {
 			return false
 		}
+		c.out = c.out[:copy(c.out, c.out[written:])]
 	}
 	return true
+}
+
+// sendSome writes some of b and returns how much. It blocks until the socket takes
+// any; ok is false when it is broken, or takes nothing for writeWait.
+func (t *thread) sendSome(b []byte) (n int, ok bool) {
+	c := t.c
+	for {
+		n, errno := rawSend(c.fd, b)
+		switch {
+		case errno == 0:
+			return n, true
+		case errno == unix.EINTR:
+		case errno == unix.EAGAIN && awaitFD(c.fd, unix.POLLOUT, int(writeWait/time.Millisecond)):
+		default:
+			c.gone = true
+			return 0, false
+		}
+	}
 }
 
 // Cut implements python.Handler.
@@ -415,6 +415,14 @@ func (t *thread) expectsContinue() bool {
 	return yes
 }
 
+// appendCommon appends the field lines that every final response has (RFC 9110,
+// 6.6.1 and 10.2.4).
+func appendCommon(b []byte, now time.Time) []byte {
+	b = append(b, "Server: gowsgi\r\nDate: "...)
+	b = now.UTC().AppendFormat(b, "Mon, 02 Jan 2006 15:04:05 GMT")
+	return append(b, "\r\n"...)
+}
+
 // errorPage returns a whole response of the server's own, after which the
 // connection is closed.
 func errorPage(status int, reason string, head bool) []byte {
@@ -425,9 +433,8 @@ func errorPage(status int, reason string, head bool) []byte {
 	}
 	body := "<html>\n  <head>\n    <title>" + title + "</title>\n  </head>\n  <body>\n    <h1><p>" + title +
 		"</p></h1>\n    " + html.EscapeString(text) + "\n  </body>\n</html>\n"
-	page := "HTTP/1.1 " + strconv.Itoa(status) + " " + title + "\r\n" +
-		"Server: gowsgi\r\nDate: " + time.Now().UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT") +
-		"\r\nConnection: close\r\nContent-Type: text/html\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n"
+	page := "HTTP/1.1 " + strconv.Itoa(status) + " " + title + "\r\n" + string(appendCommon(nil, time.Now())) +
+		"Connection: close\r\nContent-Type: text/html\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n"
 	if status == 503 {
 		page += "Retry-After: 1\r\n"
 	}

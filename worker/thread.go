@@ -142,9 +142,7 @@ func (t *thread) isHead() bool { return string(t.head.Method.Of(t.c.buf)) == "HE
 // renewCommon makes the lines that change once a second.
 func (t *thread) renewCommon() {
 	now := time.Now()
-	t.common = append(t.common[:0], "Server: gowsgi\r\nDate: "...)
-	t.common = now.UTC().AppendFormat(t.common, "Mon, 02 Jan 2006 15:04:05 GMT")
-	t.common = append(t.common, "\r\n"...)
+	t.common = appendCommon(t.common[:0], now)
 	t.commonUntil = t.start + int64(time.Second) - int64(now.Nanosecond())
 }
 
@@ -269,11 +267,10 @@ func (t *thread) Failed(phase python.Phase, traceback string) {
 		return
 	}
 	ev := t.e.log.Error().Str("traceback", traceback)
-	method, target := t.head.Method.Of(t.c.buf), t.head.Target.Of(t.c.buf)
 	switch {
 	case phase == python.InClose:
-		ev.Msgf("Error closing the response of request %s %s", method, target)
+		ev.Msgf("Error closing the response of request %s", t.requestLine())
 	default:
-		ev.Msgf("Error handling request %s %s", method, target)
+		ev.Msgf("Error handling request %s", t.requestLine())
 	}
 }

@@ -68,7 +68,6 @@ typedef struct gw_thread {
   size_t addr_len;
   uint32_t *seen;         /* per hash of a key: the last request that had it */
   uint32_t serial;        /* of the running request, for seen */
-  int called;             /* start_response was called and accepted */
   int taken;              /* the application has taken the connection over */
   char err[GW_ERR];       /* why a callback refused, NUL-terminated */
 } gw_thread;

@@ -192,7 +192,6 @@ static PyObject *start(gw_thread *t, PyObject *self, PyObject *status, PyObject 
   if (n < 0) goto out;
   int code = gwgoStartResponse(t->index, line, t->headers, (size_t)n, exc_info != NULL, t->err);
   if (refuse(t, code, exc_info) != 0) goto out;
-  t->called = 1;
   ret = py.PyCFunction_NewEx(&write_def, self, NULL);
 out:
   py.Py_DecRef(list);
@@ -504,7 +503,7 @@ int gw_call(gw_thread *t) {
   gw_watch_wake();
   py.PyEval_RestoreThread(t->tstate);
   current = t;
-  t->called = t->taken = 0;
+  t->taken = 0;
   t->call = py.PyType_GenericAlloc(call_type, 0);
   if (t->call) {
     call_of(t->call)->thread = t;
