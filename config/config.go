@@ -71,6 +71,16 @@ type Config struct {
 	// Env lists variables for the workers' environment as KEY=VALUE, KEY not
 	// empty (gunicorn: raw_env).
 	Env []string `json:"raw_env"`
+	// User and Group are whom workers run as, from before CPython starts; the
+	// master keeps its own identity. See Identity (gunicorn: user, group).
+	User  User  `json:"user"`
+	Group Group `json:"group"`
+	// InitGroups gives workers all groups User is a member of (gunicorn:
+	// initgroups).
+	InitGroups bool `json:"initgroups"`
+	// Umask is taken from the mode 0777 of unix sockets (gunicorn: umask, there
+	// also for the heartbeat files, which gowsgi does not have).
+	Umask int `json:"umask"`
 	// PIDFile is the path of the pid file, "" for none (gunicorn: pidfile).
 	PIDFile string `json:"pidfile"`
 	// ProcName names the processes. It is never empty: by default it is App.Text

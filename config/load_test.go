@@ -21,7 +21,7 @@ func TestDefaults(t *testing.T) {
 		Bind:    []Address{{Text: "127.0.0.1:8000", Network: "tcp", Host: "127.0.0.1", Port: 8000}},
 		Backlog: 2048, Workers: 1, Threads: 1, WorkerClass: "sync",
 		Timeout: 30 * time.Second, GracefulTimeout: 30 * time.Second, KeepAlive: 2 * time.Second,
-		MaxQueue: 2048,
+		MaxQueue:         2048,
 		LimitRequestLine: 4094, LimitRequestFields: 100, LimitRequestFieldSize: 8190,
 		Chdir: dir, ProcName: "app", LogLevel: "info", ErrorLog: "-",
 		AccessLogFormat: DefaultAccessLogFormat, LogFormat: "text",

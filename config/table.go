@@ -1,6 +1,7 @@
 package config
 
 import (
+	"strconv"
 	"strings"
 	"time"
 )
@@ -229,6 +230,27 @@ var table = []setting{
 		name: "raw_env", flag: "env", short: "e", meta: "KEY=VALUE", section: sectionMechanics,
 		doc:      "A variable to set in the environment of the workers. Repeatable.",
 		accessor: many(func(c *Config) *[]string { return &c.Env }, parseEnv, func(s string) string { return s }),
+	},
+	{
+		name: "user", flag: "user", short: "u", meta: "USER", section: sectionMechanics,
+		doc:      "The user workers run as, by name or number, from before the application is loaded. The master must be root then. By default the master's.",
+		accessor: one(func(c *Config) *User { return &c.User }, parseUser, func(u User) string { return noneIfEmpty(u.Text) }),
+	},
+	{
+		name: "group", flag: "group", short: "g", meta: "GROUP", section: sectionMechanics,
+		doc:      "The group workers run as, by name or number. By default the user's own.",
+		accessor: one(func(c *Config) *Group { return &c.Group }, parseGroup, func(g Group) string { return noneIfEmpty(g.Text) }),
+	},
+	{
+		name: "initgroups", flag: "initgroups", section: sectionMechanics,
+		doc:      "Give workers all groups the user is a member of. By default they have the one group only.",
+		accessor: boolean(func(c *Config) *bool { return &c.InitGroups }),
+	},
+	{
+		name: "umask", flag: "umask", short: "m", meta: "INT", section: sectionMechanics,
+		defaults: []string{"0"},
+		doc:      "The permissions that are taken from the mode 0777 of unix sockets, octal with a leading 0.",
+		accessor: one(func(c *Config) *int { return &c.Umask }, parseUmask, strconv.Itoa),
 	},
 	{
 		name: "pidfile", flag: "pid", short: "p", meta: "FILE", section: sectionMechanics,

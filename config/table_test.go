@@ -129,6 +129,8 @@ bind                     = [':80', "unix:/run/x'y.sock"]
 chdir                    = /
 errorlog                 = -
 graceful_timeout         = 30
+group                    = None
+initgroups               = False
 keepalive                = 2
 limit_request_field_size = 8190
 limit_request_fields     = 100
@@ -147,6 +149,8 @@ raw_env                  = ['A=1']
 reuse_port               = True
 threads                  = 1
 timeout                  = 0.5
+umask                    = 0
+user                     = None
 worker_class             = gthread
 workers                  = 1
 wsgi_app                 = app:make()

@@ -123,7 +123,7 @@ func closeListeners(ls []*listener) error {
 func (m *Master) bindRetrying(ctx context.Context, a config.Address, cfg *config.Config) (*listener, error) {
 	name := addressText(a)
 	for range bindTries {
-		l, err := bind(ctx, a, cfg.Backlog, cfg.ReusePort)
+		l, err := bind(ctx, a, cfg)
 		var refused *refusedError
 		if err == nil || errors.As(err, &refused) {
 			return l, err
@@ -156,14 +156,14 @@ func refusef(format string, args ...any) error {
 }
 
 // bind opens one address.
-func bind(ctx context.Context, a config.Address, backlog int, reusePort bool) (*listener, error) {
+func bind(ctx context.Context, a config.Address, cfg *config.Config) (*listener, error) {
 	switch a.Network {
 	case "unix":
-		return bindUnix(a.Path, backlog)
+		return bindUnix(a.Path, cfg)
 	case "fd":
 		return adoptFD(a.FD, a.Text)
 	}
-	return bindTCP(ctx, a.Host, a.Port, backlog, reusePort)
+	return bindTCP(ctx, a.Host, a.Port, cfg.Backlog, cfg.ReusePort)
 }
 
 // bindTCP binds host and port. An empty host is every IPv4 address (gunicorn's
@@ -251,10 +251,11 @@ func tcpSockaddr(ip netip.Addr, port int) (domain int, sa unix.Sockaddr, err err
 	return unix.AF_INET6, sa6, nil
 }
 
-// bindUnix binds a path. Its mode is 0777, as with gunicorn's default umask 0:
-// the directory decides who may connect. A path that starts with "@" is an
-// abstract socket.
-func bindUnix(path string, backlog int) (*listener, error) {
+// bindUnix binds a path. Its mode is 0777 less the umask setting, 0 by default:
+// the directory decides who may connect. It belongs to whom the workers run as
+// (gunicorn: umask, user, group). A path that starts with "@" is an abstract
+// socket.
+func bindUnix(path string, cfg *config.Config) (*listener, error) {
 	abstract := strings.HasPrefix(path, "@")
 	if !abstract {
 		if err := removeStaleSocket(path); err != nil {
@@ -267,7 +268,7 @@ func bindUnix(path string, backlog int) (*listener, error) {
 	}
 	// The umask belongs to the process; nothing else creates files while the
 	// master starts. chmod afterwards would leave a moment with another mode.
-	old := unix.Umask(0)
+	old := unix.Umask(cfg.Umask)
 	err = os.NewSyscallError("bind", unix.Bind(fd, &unix.SockaddrUnix{Name: path}))
 	unix.Umask(old)
 	if errors.Is(err, unix.EINVAL) {
@@ -278,12 +279,24 @@ func bindUnix(path string, backlog int) (*listener, error) {
 		l.file, err = unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	}
 	if err == nil {
-		err = os.NewSyscallError("listen", unix.Listen(fd, backlog))
+		err = l.chown(cfg)
+	}
+	if err == nil {
+		err = os.NewSyscallError("listen", unix.Listen(fd, cfg.Backlog))
 	}
 	if err != nil {
 		return nil, errors.Join(err, l.close(), l.unlink())
 	}
 	return l, nil
+}
+
+// chown gives the socket file that bind made to whom the workers run as.
+func (l *listener) chown(cfg *config.Config) error {
+	id, ok := cfg.Identity()
+	if l.file <= 0 || !ok || !id.Differs() {
+		return nil
+	}
+	return os.NewSyscallError("chown", unix.Fchownat(l.file, "", id.UID, id.GID, unix.AT_EMPTY_PATH))
 }
 
 // removeStaleSocket removes what a server that was killed left at path. A file

@@ -20,7 +20,7 @@ import (
 
 func bindOne(t *testing.T, a config.Address, reusePort bool) *listener {
 	t.Helper()
-	l, err := bind(t.Context(), a, 16, reusePort)
+	l, err := bind(t.Context(), a, &config.Config{Backlog: 16, ReusePort: reusePort})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestBindUnix(t *testing.T) {
 		t.Errorf("url %s", l.url())
 	}
 	// Somebody answers: in use.
-	if _, err := bindUnix(path, 1); !errors.Is(err, unix.EADDRINUSE) {
+	if _, err := bindUnix(path, &config.Config{Backlog: 1}); !errors.Is(err, unix.EADDRINUSE) {
 		t.Errorf("second bind: %v, want EADDRINUSE", err)
 	}
 	// Nobody does any more: stale, replaced.
@@ -142,7 +142,7 @@ func TestBindUnixRefuses(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := bindUnix(tt.path, 1)
+			_, err := bindUnix(tt.path, &config.Config{Backlog: 1})
 			var refused *refusedError
 			if !errors.As(err, &refused) || refused.Error() != tt.want {
 				t.Errorf("got %v, want %s", err, tt.want)

@@ -40,9 +40,7 @@ func (m *Master) hangUp() {
 		return
 	}
 	m.log.Info().Msg("Hang up: Master")
-	if err := m.logFile.Reopen(); err != nil {
-		m.log.Error().Err(err).Msg("Log could not be reopened")
-	}
+	m.reopenLog()
 	m.notifyReloading()
 	if m.preparing {
 		m.again = true
@@ -75,6 +73,9 @@ func (m *Master) prepare() {
 func (m *Master) prepareGeneration(ctx context.Context, n int) (*generation, error) {
 	cfg, err := m.opts.Reload()
 	if err != nil {
+		return nil, err
+	}
+	if err := checkIdentity(cfg); err != nil {
 		return nil, err
 	}
 	python, err := m.opts.FindPython(ctx, cfg.Python, cfg.Chdir, getenv(m.opts.Environ))

@@ -105,9 +105,7 @@ func (m *Master) scale(by int) {
 // is still booting may not have its handler yet and would die of it; it gets
 // the signal when it is ready.
 func (m *Master) reopenLogs() {
-	if err := m.logFile.Reopen(); err != nil {
-		m.log.Error().Err(err).Msg("Log could not be reopened")
-	}
+	m.reopenLog()
 	for _, w := range m.workers {
 		if w.state == booting {
 			w.reopen = true

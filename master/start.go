@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -20,6 +21,9 @@ import (
 func (m *Master) start() error {
 	cfg := m.gen.cfg
 	if err := m.env.chdir(cfg.Chdir); err != nil {
+		return err
+	}
+	if err := checkIdentity(cfg); err != nil {
 		return err
 	}
 	if err := m.openLog(cfg); err != nil {
@@ -64,22 +68,14 @@ func (m *Master) start() error {
 	return nil
 }
 
-// openLog sets the logger up. Like gunicorn, the master opens the access log
-// too, which only workers write: an unwritable one should end the start with
-// one line and not with one from every worker.
+// openLog sets the logger up.
 func (m *Master) openLog(cfg *config.Config) error {
 	file, err := logging.Open(cfg.ErrorLog, unix.Stderr)
 	if err != nil {
 		return err
 	}
-	if cfg.AccessLog != "" {
-		access, err := logging.Open(cfg.AccessLog, unix.Stdout)
-		if err != nil {
-			return errors.Join(err, file.Close())
-		}
-		if err := access.Close(); err != nil {
-			return errors.Join(err, file.Close())
-		}
+	if err := claimLogs(cfg, file); err != nil {
+		return errors.Join(err, file.Close())
 	}
 	old := m.logFile
 	m.logFile = file
@@ -88,6 +84,55 @@ func (m *Master) openLog(cfg *config.Config) error {
 		return old.Close()
 	}
 	return nil
+}
+
+// claimLogs makes the log files belong to whom the workers run as, who open them
+// again at SIGUSR1 (gunicorn does the same). The access log, which only workers
+// write, is made here too: an unwritable one should end the start with one line
+// and not with one from every worker, and the directory may be root's.
+func claimLogs(cfg *config.Config, errorLog *logging.Reopenable) error {
+	id, ok := cfg.Identity()
+	ok = ok && id.Differs()
+	claim := func(l *logging.Reopenable) {
+		var st unix.Stat_t
+		// Devices and pipes are not ours to give away. That a file system knows
+		// no owners shows when a worker cannot open the file, not before.
+		if ok && l.Path() != "-" && unix.Fstat(l.Fd(), &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
+			_ = unix.Fchown(l.Fd(), id.UID, id.GID)
+		}
+	}
+	claim(errorLog)
+	if cfg.AccessLog == "" {
+		return nil
+	}
+	access, err := logging.Open(cfg.AccessLog, unix.Stdout)
+	if err != nil {
+		return err
+	}
+	claim(access)
+	return access.Close()
+}
+
+// reopenLog follows log files that were moved away.
+func (m *Master) reopenLog() {
+	err := m.logFile.Reopen()
+	if err == nil {
+		err = claimLogs(m.gen.cfg, m.logFile)
+	}
+	if err != nil {
+		m.log.Error().Err(err).Msg("Log could not be reopened")
+	}
+}
+
+// checkIdentity refuses a user or group workers could not become, before one
+// of them finds out.
+func checkIdentity(cfg *config.Config) error {
+	id, ok := cfg.Identity()
+	if !ok || !id.Differs() || os.Geteuid() == 0 {
+		return nil
+	}
+	return fmt.Errorf("workers cannot run as user %d, group %d: the master must be root for that and is user %d, group %d",
+		id.UID, id.GID, os.Geteuid(), os.Getegid())
 }
 
 // findFirstPython completes the first generation.

@@ -68,6 +68,9 @@ func Run() int {
 	// are caught and dropped, not ignored: what is ignored stays so in programs
 	// the application starts.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGPIPE, unix.SIGWINCH, unix.SIGUSR2)
+	if err := p.privileged(); err != nil {
+		return p.bootFailed(err)
+	}
 	booted := make(chan struct{})
 	go p.leaveWhileBooting(quit, booted)
 	if code, ok := p.boot(); !ok {
@@ -107,6 +110,23 @@ func (p *process) exit(code int) {
 		p.access.flush()
 	}
 	os.Exit(code)
+}
+
+// privileged does what may need the master's rights, and then gives them up if
+// the workers are to run as somebody else. Who only checks an application and is
+// not root checks it as who he is.
+func (p *process) privileged() (err error) {
+	check := p.parent.boot.Check
+	if p.cfg.AccessLog != "" && !check {
+		if p.access, err = newAccessLog(p.cfg, os.Getpid()); err != nil {
+			return err
+		}
+	}
+	id, ok := p.cfg.Identity()
+	if !ok || !id.Differs() || check && os.Geteuid() != 0 {
+		return nil
+	}
+	return assumeIdentity(id)
 }
 
 // boot starts CPython and loads the application. Without it, ok is false and
@@ -162,12 +182,7 @@ func (p *process) prepare() error {
 	e.recycle = func(served uint64) {
 		p.parent.tell(ipc.Message{Kind: ipc.KindRecycle, Requests: served})
 	}
-	if p.cfg.AccessLog != "" {
-		if p.access, err = newAccessLog(p.cfg, os.Getpid()); err != nil {
-			return err
-		}
-		e.access = p.access
-	}
+	e.access = p.access
 	if err := p.bases(); err != nil {
 		return err
 	}
