@@ -26,4 +26,4 @@ func parseApp(s string) (AppSpec, error) {
 	return AppSpec{Text: s, Module: module, Attr: attr}, nil
 }
 
-func formatApp(a AppSpec) string { return noneIfEmpty(a.Text) }
+func formatApp(a AppSpec) string { return a.Text }

@@ -10,6 +10,9 @@ import "time"
 // Config is the checked result of all sources. The zero value is not valid;
 // Load makes one. It travels to the workers as JSON.
 type Config struct {
+	// ConfigFile is what -c says. Which file was read is Sources.File's answer
+	// (gunicorn: config).
+	ConfigFile string `json:"config"`
 	// App is the application, MODULE[:VARIABLE] or MODULE:FACTORY(...).
 	App AppSpec `json:"app"`
 
@@ -83,8 +86,8 @@ type Config struct {
 	Umask int `json:"umask"`
 	// PIDFile is the path of the pid file, "" for none (gunicorn: pidfile).
 	PIDFile string `json:"pidfile"`
-	// ProcName names the processes. It is never empty: by default it is App.Text
-	// (gunicorn: proc_name).
+	// ProcName names the processes. It is never empty: by default it is
+	// DefaultProcName (gunicorn: proc_name).
 	ProcName string `json:"proc_name"`
 
 	// LogLevel is debug, info, warning, error or critical (gunicorn: loglevel,
@@ -101,6 +104,14 @@ type Config struct {
 	AccessLogFormat string `json:"access_log_format"`
 	// LogFormat is the form of the error log, "text" or "json".
 	LogFormat string `json:"log_format"`
+
+	// DefaultProcName is ProcName's default: App.Text, unless a configuration
+	// file says otherwise (gunicorn: default_proc_name).
+	DefaultProcName string `json:"default_proc_name"`
+
+	// Hooks lists the hooks a Python configuration file defines, sorted (gunicorn:
+	// Server Hooks).
+	Hooks []string `json:"hooks,omitempty"`
 
 	// Python is the interpreter asked for by --python, "" if none was: an
 	// absolute path, or a name to look up on PATH.

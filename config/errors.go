@@ -40,10 +40,12 @@ type Error struct {
 	Value string
 	// Reason says what is wrong.
 	Reason string
-	// Source is the environment variable the value came from, "" for the
-	// command line.
+	// Source is the environment variable or the configuration file the value came
+	// from, "" for the command line.
 	Source string
 
+	// shown is the value as it is shown, if that is not Value in quotes.
+	shown string
 	// complete says that Reason is the whole line.
 	complete bool
 }
@@ -57,7 +59,11 @@ func (e *Error) Error() string {
 	if e.complete {
 		return from + e.Reason
 	}
-	return fmt.Sprintf("%sinvalid value for %s: %s: %s", from, e.Setting, quote(e.Value), e.Reason)
+	shown := e.shown
+	if shown == "" {
+		shown = quote(e.Value)
+	}
+	return fmt.Sprintf("%sinvalid value for %s: %s: %s", from, e.Setting, shown, e.Reason)
 }
 
 // ExitCode returns the exit code for an error of Load: 0 for nil, 2 for a

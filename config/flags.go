@@ -21,6 +21,8 @@ type arguments struct {
 	// actions holds the actions asked for, in order.
 	actions     []Action
 	positionals []string
+	// warnings are about flags that have no effect.
+	warnings []string
 }
 
 // option is what a long flag stands for: a setting, or a refusal.
@@ -29,7 +31,16 @@ type option struct {
 	refusal *refusal
 }
 
-func (o option) takesValue() bool { return o.setting != nil && o.setting.takesValue() }
+func (o option) takesValue() bool {
+	return o.setting != nil && o.setting.takesValue() || o.refusal != nil && o.refusal.meta != ""
+}
+
+func (o option) display() string {
+	if o.setting != nil {
+		return o.setting.display()
+	}
+	return o.refusal.display()
+}
 
 // options holds all flags by their full names, without dashes; shorts by letter.
 type options struct {
@@ -125,8 +136,13 @@ func (a *arguments) flagSet(opts *options) *pflag.FlagSet {
 	}
 	for i := range refusals {
 		r := &refusals[i]
-		f := fs.VarPF(&refusedValue{source: a.source, refusal: r}, r.flag, r.short, "")
-		f.NoOptDefVal = "true"
+		if r.flag == "" {
+			continue
+		}
+		f := fs.VarPF(&refusedValue{args: a, refusal: r}, r.flag, r.short, "")
+		if r.meta == "" {
+			f.NoOptDefVal = "true"
+		}
 	}
 	fs.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		full, _ := opts.resolve(name)
@@ -156,7 +172,7 @@ func (o *options) translate(source string, err error) error {
 	case errors.As(err, &usage):
 		return usage
 	case errors.As(err, &missing):
-		return &UsageError{source, expectedOne(o.long[missing.GetFlag().Name].setting)}
+		return &UsageError{source, expectedOne(o.long[missing.GetFlag().Name])}
 	case errors.As(err, &notExist):
 		return &UsageError{source, o.unknown(notExist)}
 	case errors.As(err, &syntax):
@@ -188,49 +204,42 @@ func unrecognized(arg string) string {
 
 func notPrintable(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }
 
-func expectedOne(s *setting) string {
-	return "argument " + s.display() + ": expected one argument"
+func expectedOne(o option) string {
+	return "argument " + o.display() + ": expected one argument"
 }
 
 // checkValues refuses a flag whose value is missing because another flag stands
 // in its place, which pflag would take for the value.
 func (o *options) checkValues(args []string) error {
 	for i := 0; i < len(args) && args[i] != "--"; i++ {
-		s := o.awaits(args[i])
-		if s == nil {
+		opt, ok := o.awaits(args[i])
+		if !ok {
 			continue
 		}
 		i++
 		if i < len(args) && looksLikeFlag(args[i]) {
-			return errors.New(expectedOne(s))
+			return errors.New(expectedOne(opt))
 		}
 	}
 	return nil
 }
 
-// awaits returns the setting whose value is the argument after arg, or nil.
-func (o *options) awaits(arg string) *setting {
+// awaits returns the option whose value is the argument after arg, if any.
+func (o *options) awaits(arg string) (option, bool) {
 	if name, ok := strings.CutPrefix(arg, "--"); ok {
 		full, _ := o.resolve(name)
-		if opt := o.long[full]; opt.takesValue() {
-			return opt.setting
-		}
-		return nil
+		opt := o.long[full]
+		return opt, opt.takesValue()
 	}
 	if len(arg) < 2 || arg[0] != '-' {
-		return nil
+		return option{}, false
 	}
 	for i := 1; i < len(arg); i++ {
-		switch opt, ok := o.short[arg[i:i+1]]; {
-		case !ok:
-			return nil
-		case opt.takesValue() && i == len(arg)-1:
-			return opt.setting
-		case opt.takesValue():
-			return nil
+		if opt, ok := o.short[arg[i:i+1]]; !ok || opt.takesValue() {
+			return opt, ok && i == len(arg)-1
 		}
 	}
-	return nil
+	return option{}, false
 }
 
 var negativeNumber = regexp.MustCompile(`^-(\d+|\d*\.\d+)$`)
@@ -239,6 +248,14 @@ var negativeNumber = regexp.MustCompile(`^-(\d+|\d*\.\d+)$`)
 // than a value: "-" and negative numbers are values, and so is what has a space.
 func looksLikeFlag(arg string) bool {
 	return len(arg) > 1 && arg[0] == '-' && !negativeNumber.MatchString(arg) && !strings.Contains(arg, " ")
+}
+
+// warn keeps a warning, with the source of the arguments.
+func (a *arguments) warn(line string) {
+	if a.source != "" {
+		line = a.source + ": " + line
+	}
+	a.warnings = append(a.warnings, line)
 }
 
 // flagValue is the pflag.Value of one setting in one list of arguments.
@@ -279,20 +296,28 @@ func (v *flagValue) Type() string { return v.setting.meta }
 
 // refusedValue is the pflag.Value of a flag gowsgi does not have.
 type refusedValue struct {
-	source  string
+	args    *arguments
 	refusal *refusal
 }
 
-// Set refuses the flag.
-func (v *refusedValue) Set(string) error {
-	return &Error{Setting: v.refusal.flag, Reason: v.refusal.reason(), Source: v.source, complete: true}
+// Set refuses the flag, or notes that it has no effect.
+func (v *refusedValue) Set(text string) error {
+	r := v.refusal
+	switch {
+	case !r.asks(text):
+		return nil
+	case r.noop:
+		v.args.warn(r.reason(r.display()))
+		return nil
+	}
+	return &Error{Setting: r.name(), Reason: r.reason(r.display()), Source: v.args.source, complete: true}
 }
 
 // String is the default shown by pflag's own usage, which is not used.
 func (v *refusedValue) String() string { return "" }
 
 // Type is the name of the value.
-func (v *refusedValue) Type() string { return "" }
+func (v *refusedValue) Type() string { return v.refusal.meta }
 
 // refuse makes the error for a text of s that was refused with reason. In
 // arguments, a text that is not of the setting's type is a usage error.

@@ -39,6 +39,7 @@ func FuzzLoad(f *testing.F) {
 			return
 		}
 		checkLoaded(t, cmd.Config)
+		cmd.Print(io.Discard)
 	})
 }
 
@@ -49,7 +50,6 @@ func checkLoaded(t *testing.T, c *Config) {
 		c.Timeout < 0 || c.GracefulTimeout < 0 || c.KeepAlive < 0 || (c.Threads > 1 && c.WorkerClass != "gthread") {
 		t.Fatalf("got %+v", c)
 	}
-	c.Print(io.Discard)
 	data, err := json.Marshal(c)
 	if err != nil {
 		t.Fatal(err)

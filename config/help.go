@@ -23,6 +23,9 @@ func Help(w io.Writer) {
 	section := ""
 	for i := range table {
 		s := &table[i]
+		if s.fileOnly() {
+			continue
+		}
 		if s.section != section {
 			section = s.section
 			fmt.Fprintf(w, "\n%s:\n", section)
@@ -87,19 +90,24 @@ func wrap(text string, width int) []string {
 	return append(lines, line)
 }
 
-// Print writes every setting and its value, sorted by name, one a line, in the
-// form of gunicorn's --print-config. Errors of w are not reported.
-func (c *Config) Print(w io.Writer) {
+// Print writes every setting, its value and where it comes from, sorted by name,
+// one a line, in the form of gunicorn's --print-config with the source added as a
+// comment. Errors of w are not reported.
+func (cmd *Command) Print(w io.Writer) {
 	var rows []*setting
-	width := 0
+	width, valueWidth := 0, 0
 	for i := range table {
 		if s := &table[i]; !s.isAction() {
 			rows = append(rows, s)
 			width = max(width, len(s.name))
+			valueWidth = min(printColumn, max(valueWidth, len(pyStr(s.value(cmd.Config)))))
 		}
 	}
 	slices.SortFunc(rows, func(a, b *setting) int { return cmp.Compare(a.name, b.name) })
 	for _, s := range rows {
-		fmt.Fprintf(w, "%-*s = %s\n", width, s.name, s.get(c))
+		fmt.Fprintf(w, "%-*s = %-*s  # %s\n", width, s.name, valueWidth, pyStr(s.value(cmd.Config)), cmd.origins[s])
 	}
 }
+
+// printColumn bounds how far to the right the sources are moved by long values.
+const printColumn = 40

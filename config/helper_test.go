@@ -11,6 +11,25 @@ func environ(m map[string]string) func(string) string {
 	return func(name string) string { return m[name] }
 }
 
+// Load is what a process does that reads no Python file.
+func Load(args []string, getenv func(string) string, dir string) (*Command, error) {
+	s, err := Parse(args, getenv, dir)
+	if err != nil {
+		return nil, err
+	}
+	file, err := s.File()
+	if err != nil {
+		return nil, err
+	}
+	var values *Values
+	if file.Kind == FileTOML {
+		if values, err = file.Read(); err != nil {
+			return nil, err
+		}
+	}
+	return s.Load(values)
+}
+
 // load is Load in an empty directory, of args split at blanks.
 func load(t *testing.T, args string, env map[string]string) (*Command, error) {
 	t.Helper()

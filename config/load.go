@@ -1,154 +1,94 @@
 package config
 
 import (
-	"fmt"
+	"cmp"
 	"os"
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
 )
 
-// Command is a parsed command line.
-type Command struct {
-	// Action is what to do.
-	Action Action
-	// Config is the checked configuration, nil for ActionHelp and ActionVersion.
-	Config *Config
-	// Warnings are lines to log: what gunicorn would have read here and gowsgi
-	// does not.
-	Warnings []string
-}
-
-// argumentVariables are the environment variables that hold arguments, weakest
-// first.
-var argumentVariables = [...]string{"GUNICORN_CMD_ARGS", "GOWSGI_CMD_ARGS"}
-
-// Load makes a Config of all sources, weakest first: the defaults, the variables
-// that change defaults (PORT makes bind 0.0.0.0:$PORT, WEB_CONCURRENCY is
-// workers), GUNICORN_CMD_ARGS, GOWSGI_CMD_ARGS, and args, the command line
-// without the program's name. A source replaces the whole value of a weaker one;
-// -b and -e add up within one source only. An empty variable is an unset one.
-// dir is the absolute start directory. Load reads the file system (chdir must
-// exist) but changes nothing, and may be called again for a reload.
+// Load makes the configuration of all sources: the defaults, the variables that
+// change defaults (PORT makes bind 0.0.0.0:$PORT, WEB_CONCURRENCY is workers),
+// values, GUNICORN_CMD_ARGS, GOWSGI_CMD_ARGS, and the command line. A source
+// replaces the whole value of a weaker one; -b and -e add up within one source
+// only. An empty variable is an unset one. All of values is checked, also what a
+// stronger source replaces; values is nil without a configuration file. Load
+// reads the file system (chdir must exist) but changes nothing, and may be called
+// again for a reload.
 //
 // Errors are *UsageError and *Error; ExitCode has their exit codes.
-func Load(args []string, getenv func(string) string, dir string) (*Command, error) {
-	sources, err := readArguments(args, getenv)
+func (s *Sources) Load(values *Values) (*Command, error) {
+	cmd := &Command{Action: s.Action(), Warnings: s.warnings()}
+	if cmd.Action == ActionHelp || cmd.Action == ActionVersion {
+		return cmd, nil
+	}
+	file, err := newFileValues(values)
 	if err != nil {
 		return nil, err
 	}
-	action := chooseAction(sources)
-	if action == ActionHelp || action == ActionVersion {
-		return &Command{Action: action}, nil
-	}
+	cmd.Warnings = append(cmd.Warnings, file.warnings...)
+	cmd.Action = max(cmd.Action, file.action)
 	c := new(Config)
-	if err := c.merge(sources, getenv); err != nil {
-		return nil, err
-	}
-	if err := c.complete(dir); err != nil {
-		return nil, err
-	}
-	return &Command{Action: action, Config: c, Warnings: warnings(getenv, dir)}, nil
-}
-
-// readArguments parses all lists of arguments, weakest first. The command line,
-// the last, is the only one whose positional argument counts.
-func readArguments(args []string, getenv func(string) string) ([]*arguments, error) {
-	var sources []*arguments
-	for _, name := range argumentVariables {
-		value := getenv(name)
-		words, err := splitWords(value)
-		if err != nil {
-			return nil, &Error{Setting: name, Value: value, Reason: err.Error()}
-		}
-		a, err := parseArguments(name, words)
-		if err != nil {
-			return nil, err
-		}
-		sources = append(sources, a)
-	}
-	a, err := parseArguments("", args)
-	if err != nil {
-		return nil, err
-	}
-	if len(a.positionals) > 0 {
-		a.texts[appSetting()] = a.positionals[:1]
-	}
-	return append(sources, a), nil
-}
-
-// appSetting returns the row of the positional argument.
-func appSetting() *setting {
+	cmd.Config, cmd.origins = c, map[*setting]string{}
 	for i := range table {
-		if table[i].flag == "" {
-			return &table[i]
-		}
-	}
-	panic("config: no positional argument in the table")
-}
-
-// chooseAction returns the action of all sources: the first of help and version,
-// else the one that does more.
-func chooseAction(sources []*arguments) Action {
-	chosen := ActionRun
-	for i := len(sources) - 1; i >= 0; i-- {
-		for _, a := range sources[i].actions {
-			if a == ActionHelp || a == ActionVersion {
-				return a
+		if t := &table[i]; !t.isAction() {
+			if cmd.origins[t], err = s.apply(c, t, file); err != nil {
+				return nil, err
 			}
-			chosen = max(chosen, a)
-		}
-	}
-	return chosen
-}
-
-// merge sets every field from its strongest source.
-func (c *Config) merge(sources []*arguments, getenv func(string) string) error {
-	for i := range table {
-		s := &table[i]
-		if s.isAction() {
-			continue
-		}
-		texts, source := s.strongest(sources, getenv)
-		if texts == nil {
-			continue
-		}
-		if err := s.set(c, texts); err != nil {
-			return s.refuse(source, false, strings.Join(texts, " "), err)
 		}
 	}
 	if c.App.Text == "" {
-		return &Error{Setting: appSetting().name, Reason: "No application module specified.", complete: true}
+		return nil, &Error{Setting: "wsgi_app", Reason: "No application module specified.", complete: true}
 	}
-	return nil
+	c.Hooks = file.hooks
+	if err := c.complete(s.dir, cmd.origins); err != nil {
+		return nil, err
+	}
+	return cmd, nil
 }
 
-// strongest returns the texts of s and the variable they come from, if any.
-func (s *setting) strongest(sources []*arguments, getenv func(string) string) (texts []string, source string) {
-	for i := len(sources) - 1; i >= 0; i-- {
-		if texts := sources[i].texts[s]; texts != nil {
-			return texts, sources[i].source
-		}
+// apply sets t in c from its strongest source and returns what that is.
+func (s *Sources) apply(c *Config, t *setting, file *fileValues) (origin string, err error) {
+	texts, source := s.given(t)
+	origin = cmp.Or(source, originFlags)
+	if texts == nil && file.assigned(t) {
+		return file.file, file.set(c, t)
 	}
-	if s.env != "" {
-		if v := getenv(s.env); v != "" {
-			if s.fromEnv != nil {
-				v = s.fromEnv(v)
-			}
-			return []string{v}, s.env
+	if texts == nil {
+		if texts, source = s.defaultOf(t); texts == nil {
+			return originDefault, nil
 		}
+		origin = cmp.Or(source, originDefault)
 	}
-	return s.defaults, ""
+	if err := t.set(c, texts); err != nil {
+		return "", t.refuse(source, false, strings.Join(texts, " "), err)
+	}
+	return origin, nil
 }
+
+// Where a value comes from, if it is neither a variable nor a file.
+const (
+	originDefault = "default"
+	originFlags   = "command line"
+)
 
 // complete derives what depends on several settings or on the start directory.
-func (c *Config) complete(dir string) error {
+func (c *Config) complete(dir string, origins map[*setting]string) error {
 	c.Threads = max(c.Threads, 1)
 	if c.Threads > 1 && c.WorkerClass == "sync" {
 		c.WorkerClass = "gthread"
 	}
+	if len(c.Bind) == 0 {
+		// Only a file can say so.
+		t := settingNamed("bind")
+		return &Error{Setting: t.name, Source: origins[t], Reason: "bind must not be empty", complete: true}
+	}
+	if c.DefaultProcName == "" {
+		c.DefaultProcName = c.App.Text
+	}
 	if c.ProcName == "" {
-		c.ProcName = c.App.Text
+		c.ProcName = c.DefaultProcName
 	}
 	given := c.Chdir
 	c.Chdir = absolute(dir, given)
@@ -189,21 +129,4 @@ func pythonFrom(dir, python string) string {
 		return path
 	}
 	return python
-}
-
-// gunicornConfig is the file gunicorn reads from its start directory.
-const gunicornConfig = "gunicorn.conf.py"
-
-// warnings names what gunicorn would have read.
-func warnings(getenv func(string) string, dir string) []string {
-	var lines []string
-	if _, err := os.Stat(filepath.Join(dir, gunicornConfig)); err == nil {
-		lines = append(lines, fmt.Sprintf("%s is not read: configuration files are not supported yet", gunicornConfig))
-	}
-	for i := range refusals {
-		if r := &refusals[i]; r.env != "" && getenv(r.env) != "" {
-			lines = append(lines, fmt.Sprintf("%s is ignored: %s", r.env, r.reason()))
-		}
-	}
-	return lines
 }

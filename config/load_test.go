@@ -17,6 +17,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &Config{
+		ConfigFile: "./gunicorn.conf.py", DefaultProcName: "app",
 		App:     AppSpec{Text: "app", Module: "app", Attr: "application"},
 		Bind:    []Address{{Text: "127.0.0.1:8000", Network: "tcp", Host: "127.0.0.1", Port: 8000}},
 		Backlog: 2048, Workers: 1, Threads: 1, WorkerClass: "sync",
@@ -61,7 +62,7 @@ func TestPrecedence(t *testing.T) {
 func printed(c *Config, name string) string {
 	for i := range table {
 		if table[i].name == name {
-			return table[i].get(c)
+			return pyStr(table[i].value(c))
 		}
 	}
 	return "no such setting"
@@ -228,20 +229,27 @@ func TestPaths(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "gunicorn.conf.py"), nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	cmd, err := Load([]string{"app"}, environ(map[string]string{"FORWARDED_ALLOW_IPS": "*", "SENDFILE": "0"}), dir)
+	args := []string{"--worker-tmp-dir", "/dev/shm", "-R", "--protocol", "http", "app"}
+	cmd, err := Load(args, environ(map[string]string{
+		"FORWARDED_ALLOW_IPS": "*", "SENDFILE": "0",
+		"GUNICORN_CMD_ARGS": "--no-control-socket",
+		"GOWSGI_CMD_ARGS":   "--http-parser fast --http-parser=auto",
+	}), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
-		"gunicorn.conf.py is not read: configuration files are not supported yet",
+		"GUNICORN_CMD_ARGS: --no-control-socket has no effect: gowsgi has no control socket",
+		"GOWSGI_CMD_ARGS: --http-parser has no effect: gowsgi has one parser",
+		"--worker-tmp-dir has no effect: gowsgi has no heartbeat files",
+		"-R/--enable-stdio-inheritance has no effect: gowsgi always behaves so",
 		"SENDFILE is ignored: --no-sendfile is not supported yet",
 		"FORWARDED_ALLOW_IPS is ignored: --forwarded-allow-ips is not supported yet",
 	}
 	if !reflect.DeepEqual(cmd.Warnings, want) {
 		t.Errorf("got %q, want %q", cmd.Warnings, want)
+	}
+	if cmd.Config.App.Text != "app" {
+		t.Errorf("got application %q: a flag without effect took it", cmd.Config.App.Text)
 	}
 }

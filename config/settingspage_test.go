@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "rewrite docs/settings.md")
+var update = flag.Bool("update", false, "rewrite docs/settings.md and testdata/print.txt")
 
 // TestSettingsPage keeps docs/settings.md what the table says.
 func TestSettingsPage(t *testing.T) {
@@ -47,11 +47,12 @@ Written by ` + "`go test ./config -run SettingsPage -update`" + ` from the table
 Sources, weakest first; each replaces the whole value of a weaker one:
 
 1. the default, or the variable named with it;
+2. the configuration file;
 `)
 	for i, name := range argumentVariables {
-		fmt.Fprintf(&b, "%d. the arguments in `%s`;\n", i+2, name)
+		fmt.Fprintf(&b, "%d. the arguments in `%s`;\n", i+3, name)
 	}
-	fmt.Fprintf(&b, "%d. the command line.\n", len(argumentVariables)+2)
+	fmt.Fprintf(&b, "%d. the command line.\n", len(argumentVariables)+3)
 	section := ""
 	for i := range table {
 		s := &table[i]
@@ -59,7 +60,11 @@ Sources, weakest first; each replaces the whole value of a weaker one:
 			section = s.section
 			fmt.Fprintf(&b, "\n## %s\n", section)
 		}
-		fmt.Fprintf(&b, "\n### %s\n\n`%s`\n\n%s\n", s.name, s.helpFlags(), s.doc)
+		flags := "Configuration file only"
+		if !s.fileOnly() {
+			flags = "`" + s.helpFlags() + "`"
+		}
+		fmt.Fprintf(&b, "\n### %s\n\n%s\n\n%s\n", s.name, flags, s.doc)
 		writeFacts(&b, s)
 	}
 	writeRefusals(&b)
@@ -83,16 +88,26 @@ func writeFacts(b *strings.Builder, s *setting) {
 	}
 }
 
-// writeRefusals lists the flags of gunicorn that are refused.
+// writeRefusals lists the settings of gunicorn that are not here.
 func writeRefusals(b *strings.Builder) {
-	b.WriteString("\n## Flags of gunicorn that are refused\n\n")
-	for i := range refusals {
-		b.WriteString("- `" + refusals[i].display() + "`")
-		if hint := refusals[i].hint; hint != "" {
-			b.WriteString(": " + hint)
-		} else {
-			b.WriteString(": not yet")
+	for _, group := range []struct {
+		title string
+		noop  bool
+	}{
+		{"Settings of gunicorn that are refused", false},
+		{"Settings of gunicorn that have no effect", true},
+	} {
+		fmt.Fprintf(b, "\n## %s\n\n", group.title)
+		for i := range refusals {
+			r := &refusals[i]
+			if r.noop != group.noop {
+				continue
+			}
+			hint := r.hint
+			if hint == "" {
+				hint = "not yet"
+			}
+			fmt.Fprintf(b, "- `%s`: %s\n", r.display(), hint)
 		}
-		b.WriteString("\n")
 	}
 }

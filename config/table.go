@@ -1,7 +1,6 @@
 package config
 
 import (
-	"strconv"
 	"strings"
 	"time"
 )
@@ -36,8 +35,8 @@ type setting struct {
 	// name is gunicorn's, if it has the setting; --print-config and messages
 	// show it.
 	name string
-	// flag is the long flag without dashes, "" for the positional argument;
-	// short a letter or "".
+	// flag is the long flag without dashes, short a letter or "". Without a flag
+	// it is the positional argument, or a setting of configuration files only.
 	flag, short string
 	// aliases are further long flags.
 	aliases []string
@@ -65,6 +64,9 @@ type setting struct {
 
 // isAction reports whether s asks for an action instead of holding a value.
 func (s *setting) isAction() bool { return s.ptr == nil }
+
+// fileOnly reports whether only a configuration file can set it.
+func (s *setting) fileOnly() bool { return s.flag == "" && s.meta == "" }
 
 // takesValue reports whether the flag is followed by a value.
 func (s *setting) takesValue() bool { return s.meta != "" }
@@ -112,6 +114,12 @@ var table = []setting{
 		name: "wsgi_app", meta: "MODULE[:VARIABLE]", section: sectionApp,
 		doc:      `The application: a callable in a module, "application" by default, or a call with literal arguments, MODULE:FACTORY("x", debug=True).`,
 		accessor: one(func(c *Config) *AppSpec { return &c.App }, parseApp, formatApp),
+	},
+	{
+		name: "config", flag: "config", short: "c", meta: "FILE", section: sectionApp,
+		defaults: []string{"./" + gunicornFile},
+		doc:      "The configuration file: PATH, file:PATH or python:MODULE. By default " + gunicornFile + " or " + tomlFile + " in the start directory, if there is one; /dev/null is none. Set in a file itself it has no effect.",
+		accessor: text(func(c *Config) *string { return &c.ConfigFile }),
 	},
 	{
 		name: "python", flag: "python", ours: true, meta: "PATH", section: sectionApp,
@@ -222,9 +230,8 @@ var table = []setting{
 	},
 	{
 		name: "pythonpath", flag: "pythonpath", meta: "DIRS", section: sectionMechanics,
-		doc: "Directories to put on sys.path, separated by commas.",
-		accessor: one(func(c *Config) *[]string { return &c.PythonPath }, parsePythonPath,
-			func(dirs []string) string { return noneIfEmpty(strings.Join(dirs, ",")) }),
+		doc:      "Directories to put on sys.path, separated by commas.",
+		accessor: commas(func(c *Config) *[]string { return &c.PythonPath }, parsePythonPath),
 	},
 	{
 		name: "raw_env", flag: "env", short: "e", meta: "KEY=VALUE", section: sectionMechanics,
@@ -234,12 +241,12 @@ var table = []setting{
 	{
 		name: "user", flag: "user", short: "u", meta: "USER", section: sectionMechanics,
 		doc:      "The user workers run as, by name or number, from before the application is loaded. The master must be root then. By default the master's.",
-		accessor: one(func(c *Config) *User { return &c.User }, parseUser, func(u User) string { return noneIfEmpty(u.Text) }),
+		accessor: one(func(c *Config) *User { return &c.User }, parseUser, func(u User) string { return u.Text }).orNumber(),
 	},
 	{
 		name: "group", flag: "group", short: "g", meta: "GROUP", section: sectionMechanics,
 		doc:      "The group workers run as, by name or number. By default the user's own.",
-		accessor: one(func(c *Config) *Group { return &c.Group }, parseGroup, func(g Group) string { return noneIfEmpty(g.Text) }),
+		accessor: one(func(c *Config) *Group { return &c.Group }, parseGroup, func(g Group) string { return g.Text }).orNumber(),
 	},
 	{
 		name: "initgroups", flag: "initgroups", section: sectionMechanics,
@@ -250,7 +257,7 @@ var table = []setting{
 		name: "umask", flag: "umask", short: "m", meta: "INT", section: sectionMechanics,
 		defaults: []string{"0"},
 		doc:      "The permissions that are taken from the mode 0777 of unix sockets, octal with a leading 0.",
-		accessor: one(func(c *Config) *int { return &c.Umask }, parseUmask, strconv.Itoa),
+		accessor: number(func(c *Config) *int { return &c.Umask }, parseUmask),
 	},
 	{
 		name: "pidfile", flag: "pid", short: "p", meta: "FILE", section: sectionMechanics,
@@ -291,6 +298,11 @@ var table = []setting{
 		name: "proc_name", flag: "name", short: "n", meta: "NAME", section: sectionNaming,
 		doc:      "The name of the processes. By default the application's.",
 		accessor: text(func(c *Config) *string { return &c.ProcName }),
+	},
+	{
+		name: "default_proc_name", section: sectionNaming,
+		doc:      "What proc_name is by default; by default itself the application.",
+		accessor: text(func(c *Config) *string { return &c.DefaultProcName }),
 	},
 	{
 		name: "check_config", flag: "check-config", action: ActionCheck, section: sectionDebugging,

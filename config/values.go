@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -16,16 +15,21 @@ import (
 type accessor struct {
 	// ptr returns the address of the field.
 	ptr func(c *Config) any
-	// set parses texts into the field. Only a list gets more than one text.
+	// set parses texts into the field. Only a list gets another number of texts
+	// than one.
 	set func(c *Config, texts []string) error
-	// get renders the field as Python would print the value, as gunicorn's
-	// print_config does.
-	get func(c *Config) string
+	// words turns a value of a configuration file into what set takes, see
+	// filevalue.go.
+	words func(v any) ([]string, error)
+	// value returns what gunicorn's cfg object holds: nil, a bool, an int, a
+	// float64, a string, or a list of strings.
+	value func(c *Config) any
 	// list says that a repeated flag adds a value instead of replacing it.
 	list bool
 }
 
-// one is the accessor of a field with a single value.
+// one is the accessor of a field with a single value, whose text is empty if
+// there is none.
 func one[T any](ptr func(*Config) *T, parse func(string) (T, error), format func(T) string) accessor {
 	return accessor{
 		ptr: func(c *Config) any { return ptr(c) },
@@ -37,8 +41,28 @@ func one[T any](ptr func(*Config) *T, parse func(string) (T, error), format func
 			*ptr(c) = v
 			return nil
 		},
-		get: func(c *Config) string { return format(*ptr(c)) },
+		words: textWords,
+		value: func(c *Config) any {
+			if s := format(*ptr(c)); s != "" {
+				return s
+			}
+			return nil
+		},
 	}
+}
+
+// orNumber returns the accessor of a text that a configuration file may give as a
+// number.
+func (a accessor) orNumber() accessor {
+	a.words = func(v any) ([]string, error) {
+		if _, isBool := v.(bool); !isBool {
+			if texts, err := intWords(v); err == nil {
+				return texts, nil
+			}
+		}
+		return textWords(v)
+	}
+	return a
 }
 
 // many is the accessor of a field with a list of values.
@@ -57,12 +81,13 @@ func many[T any](ptr func(*Config) *[]T, parse func(string) (T, error), text fun
 			*ptr(c) = list
 			return nil
 		},
-		get: func(c *Config) string {
-			reprs := make([]string, len(*ptr(c)))
+		words: listWords,
+		value: func(c *Config) any {
+			texts := make([]string, len(*ptr(c)))
 			for i, v := range *ptr(c) {
-				reprs[i] = pyRepr(text(v))
+				texts[i] = text(v)
 			}
-			return "[" + strings.Join(reprs, ", ") + "]"
+			return texts
 		},
 		list: true,
 	}
@@ -86,29 +111,48 @@ func parseClean[T any](s string, parse func(string) (T, error)) (T, error) {
 	return parse(s)
 }
 
-func count(ptr func(*Config) *int) accessor {
-	return one(ptr, parseCount, strconv.Itoa)
+func count(ptr func(*Config) *int) accessor { return number(ptr, parseCount) }
+
+// number is the accessor of a whole number.
+func number(ptr func(*Config) *int, parse func(string) (int, error)) accessor {
+	a := one(ptr, parse, strconv.Itoa)
+	a.words = intWords
+	a.value = func(c *Config) any { return *ptr(c) }
+	return a
 }
 
 func seconds(ptr func(*Config) *time.Duration) accessor {
-	return one(ptr, parseSeconds, formatSeconds)
+	a := one(ptr, parseSeconds, formatSeconds)
+	a.words = numberWords
+	a.value = func(c *Config) any {
+		if s := ptr(c).Seconds(); s != math.Trunc(s) {
+			return s
+		}
+		return int(*ptr(c) / time.Second)
+	}
+	return a
 }
 
 func text(ptr func(*Config) *string) accessor {
-	return one(ptr, parseText, noneIfEmpty)
+	return checked(ptr, parseText)
 }
 
 func checked(ptr func(*Config) *string, parse func(string) (string, error)) accessor {
-	return one(ptr, parse, noneIfEmpty)
+	return one(ptr, parse, func(s string) string { return s })
+}
+
+// commas is the accessor of a list that is one text with commas.
+func commas(ptr func(*Config) *[]string, parse func(string) ([]string, error)) accessor {
+	a := one(ptr, parse, func(list []string) string { return strings.Join(list, ",") })
+	a.words = commaWords
+	return a
 }
 
 func boolean(ptr func(*Config) *bool) accessor {
-	return one(ptr, parseBool, func(b bool) string {
-		if b {
-			return "True"
-		}
-		return "False"
-	})
+	a := one(ptr, parseBool, strconv.FormatBool)
+	a.words = boolWords
+	a.value = func(c *Config) any { return *ptr(c) }
+	return a
 }
 
 var (
@@ -241,47 +285,4 @@ func parsePythonPath(s string) ([]string, error) {
 		return nil, nil
 	}
 	return strings.Split(s, ","), nil
-}
-
-func noneIfEmpty(s string) string {
-	if s == "" {
-		return "None"
-	}
-	return s
-}
-
-// pyRepr renders s as Python's repr does.
-func pyRepr(s string) string {
-	q := '\''
-	if strings.Contains(s, "'") && !strings.Contains(s, `"`) {
-		q = '"'
-	}
-	var b strings.Builder
-	b.WriteRune(q)
-	for i, r := range s {
-		switch {
-		case r == q || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r == '\r':
-			b.WriteString(`\r`)
-		case r == '\t':
-			b.WriteString(`\t`)
-		case r == unicode.ReplacementChar && s[i] != 0xEF:
-			// Not UTF-8: the byte as it is.
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case unicode.IsPrint(r):
-			b.WriteRune(r)
-		case r < 0x100:
-			fmt.Fprintf(&b, `\x%02x`, r)
-		case r < 0x10000:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			fmt.Fprintf(&b, `\U%08x`, r)
-		}
-	}
-	b.WriteRune(q)
-	return b.String()
 }

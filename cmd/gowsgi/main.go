@@ -52,7 +52,7 @@ func run(title *sys.Title, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "\nError: %v\n", err)
 		return exitStart
 	}
-	load := func() (*config.Command, error) { return config.Load(os.Args[1:], os.Getenv, dir) }
+	load := func() (*config.Command, error) { return loadConfig(os.Args[1:], dir) }
 	cmd, err := load()
 	if err != nil {
 		reportConfigError(stderr, err)
@@ -81,12 +81,37 @@ func run(title *sys.Title, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stdout, "gowsgi (version %s)\n", version.Number)
 		return 0
 	case config.ActionPrint:
-		cmd.Config.Print(stdout)
+		cmd.Print(stdout)
 		opts.Check = true
 	case config.ActionCheck:
 		opts.Check = true
 	}
 	return master.New(cmd.Config, opts).Run()
+}
+
+// loadConfig reads all sources.
+func loadConfig(args []string, dir string) (*config.Command, error) {
+	src, err := config.Parse(args, os.Getenv, dir)
+	if err != nil {
+		return nil, err
+	}
+	if a := src.Action(); a == config.ActionHelp || a == config.ActionVersion {
+		return src.Load(nil)
+	}
+	file, err := src.File()
+	if err != nil {
+		return nil, err
+	}
+	var values *config.Values
+	switch file.Kind {
+	case config.FileTOML:
+		if values, err = file.Read(); err != nil {
+			return nil, err
+		}
+	case config.FilePython, config.FileModule:
+		return nil, fmt.Errorf("%s: configuration files in Python are not supported yet; -c /dev/null reads none", file.Text)
+	}
+	return src.Load(values)
 }
 
 // reportConfigError writes what gunicorn would: a usage for a command line that

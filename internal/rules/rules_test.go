@@ -94,6 +94,7 @@ func TestOnlyIn(t *testing.T) {
 		{"C", []string{"worker/python"}, "Python lives in one package"},
 		{"github.com/rs/zerolog", []string{"cmd", "master", "worker", "internal/logging"}, "the two processes log, libraries return errors"},
 		{"github.com/spf13/pflag", []string{"cmd", "config"}, "settings come from one table"},
+		{"github.com/BurntSushi/toml", []string{"config"}, "one package reads settings"},
 		{"golang.org/x/sys", []string{"master", "worker", "protocol/ipc", "internal"}, "system calls are made at the edges"},
 	} {
 		used := false
