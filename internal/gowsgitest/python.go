@@ -21,6 +21,8 @@ type Interpreter struct {
 	Version [3]int `json:"version"`
 	// Shared says whether it has a shared libpython, which gowsgi needs.
 	Shared bool `json:"shared"`
+	// FreeThreaded says that it has no GIL, which gowsgi does not support yet.
+	FreeThreaded bool `json:"free_threaded"`
 }
 
 // String returns "3.11.7 (/usr/bin/python3.11)".
@@ -30,7 +32,7 @@ func (i Interpreter) String() string {
 
 // Supported reports whether gowsgi promises to work with the interpreter.
 func (i Interpreter) Supported() bool {
-	return i.Shared && (i.Version[0] == 3 && i.Version[1] >= 8)
+	return i.Shared && !i.FreeThreaded && i.Version[0] == 3 && i.Version[1] >= 8
 }
 
 const describe = `
@@ -41,6 +43,7 @@ print(json.dumps({
     "real": os.path.realpath(sys.executable),
     "version": list(sys.version_info[:3]),
     "shared": bool(v("Py_ENABLE_SHARED")) and os.path.exists(lib),
+    "free_threaded": bool(v("Py_GIL_DISABLED")),
 }))
 `
 
