@@ -63,6 +63,27 @@ type Config struct {
 	LimitRequestFields    int `json:"limit_request_fields"`
 	LimitRequestFieldSize int `json:"limit_request_field_size"`
 
+	// HeaderMap is "drop", "refuse" or "dangerous": what becomes of fields with an
+	// underscore in their names (gunicorn: header_map).
+	HeaderMap string `json:"header_map"`
+	// StripHeaderSpaces accepts whitespace between a field name and its colon
+	// (gunicorn: strip_header_spaces). It and the next four let through what is
+	// refused otherwise; see http1.Compat.
+	StripHeaderSpaces bool `json:"strip_header_spaces"`
+	// PermitObsoleteFolding accepts folded field lines (gunicorn:
+	// permit_obsolete_folding, which folds Host, Content-Length and
+	// Transfer-Encoding too).
+	PermitObsoleteFolding bool `json:"permit_obsolete_folding"`
+	// PermitUnconventionalMethod accepts any token as a method (gunicorn:
+	// permit_unconventional_http_method).
+	PermitUnconventionalMethod bool `json:"permit_unconventional_http_method"`
+	// PermitUnconventionalVersion accepts versions other than HTTP/1.x (gunicorn:
+	// permit_unconventional_http_version).
+	PermitUnconventionalVersion bool `json:"permit_unconventional_http_version"`
+	// CasefoldHTTPMethod turns methods into upper case (gunicorn:
+	// casefold_http_method, without effect unless lower case is permitted).
+	CasefoldHTTPMethod bool `json:"casefold_http_method"`
+
 	// Chdir is the directory of the application: absolute, and it existed when
 	// the settings were loaded. The relative paths of PIDFile, ErrorLog,
 	// AccessLog and Address are seen from there (gunicorn: chdir).

@@ -23,7 +23,7 @@ func TestDefaults(t *testing.T) {
 		Backlog: 2048, Workers: 1, Threads: 1, WorkerClass: "sync",
 		Timeout: 30 * time.Second, GracefulTimeout: 30 * time.Second, KeepAlive: 2 * time.Second,
 		MaxQueue:         2048,
-		LimitRequestLine: 4094, LimitRequestFields: 100, LimitRequestFieldSize: 8190,
+		LimitRequestLine: 4094, LimitRequestFields: 100, LimitRequestFieldSize: 8190, HeaderMap: "drop",
 		Chdir: dir, ProcName: "app", LogLevel: "info", ErrorLog: "-",
 		AccessLogFormat: DefaultAccessLogFormat, LogFormat: "text",
 	}

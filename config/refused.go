@@ -109,13 +109,7 @@ var refusals = []refusal{
 	{flag: "uwsgi-allow-from", setting: "uwsgi_allow_ips", meta: "STRING", noop: true, hint: hintUWSGI},
 	{flag: "paste", aliases: []string{"paster"}, hint: hintPaste},
 	{flag: "paste-global", setting: "raw_paste_global_conf", hint: hintPaste},
-	{flag: "permit-obsolete-folding"},
-	{flag: "strip-header-spaces"},
-	{flag: "permit-unconventional-http-method"},
-	{flag: "permit-unconventional-http-version"},
-	{flag: "casefold-http-method"},
 	{flag: "forwarder-headers"},
-	{flag: "header-map"},
 
 	{flag: "disable-redirect-access-to-syslog"},
 	{flag: "capture-output"},

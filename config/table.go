@@ -224,6 +224,37 @@ var table = []setting{
 		accessor: count(func(c *Config) *int { return &c.LimitRequestFieldSize }),
 	},
 	{
+		name: "header_map", flag: "header-map", meta: "WORD", section: sectionSecurity,
+		defaults: []string{"drop"},
+		doc:      "What becomes of header fields with an underscore in their name, which look to the application like others with a hyphen: drop leaves them out, refuse answers 400, dangerous passes them on.",
+		accessor: checked(func(c *Config) *string { return &c.HeaderMap }, oneOf("drop", "refuse", "dangerous")),
+	},
+	{
+		name: "strip_header_spaces", flag: "strip-header-spaces", section: sectionSecurity,
+		doc:      "Accept whitespace between the name of a header field and its colon. A proxy in front may see another field there: only if there is none.",
+		accessor: boolean(func(c *Config) *bool { return &c.StripHeaderSpaces }),
+	},
+	{
+		name: "permit_obsolete_folding", flag: "permit-obsolete-folding", section: sectionSecurity,
+		doc:      "Accept header fields that go on in the next line, except Host, Content-Length and Transfer-Encoding.",
+		accessor: boolean(func(c *Config) *bool { return &c.PermitObsoleteFolding }),
+	},
+	{
+		name: "permit_unconventional_http_method", flag: "permit-unconventional-http-method", section: sectionSecurity,
+		doc:      "Accept methods shorter than 3 or longer than 20 characters, with lower-case letters or #.",
+		accessor: boolean(func(c *Config) *bool { return &c.PermitUnconventionalMethod }),
+	},
+	{
+		name: "permit_unconventional_http_version", flag: "permit-unconventional-http-version", section: sectionSecurity,
+		doc:      "Accept HTTP versions below 1.0 and from 2.0 on; they are read as 1.0 and 1.1.",
+		accessor: boolean(func(c *Config) *bool { return &c.PermitUnconventionalVersion }),
+	},
+	{
+		name: "casefold_http_method", flag: "casefold-http-method", section: sectionSecurity,
+		doc:      "Turn methods into upper case. Lower case is refused before unless permit_unconventional_http_method is on.",
+		accessor: boolean(func(c *Config) *bool { return &c.CasefoldHTTPMethod }),
+	},
+	{
 		name: "chdir", flag: "chdir", meta: "DIR", section: sectionMechanics,
 		doc:      "The directory to change to before the application is loaded; relative paths of other settings start there. By default the current one.",
 		accessor: text(func(c *Config) *string { return &c.Chdir }),

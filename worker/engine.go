@@ -12,6 +12,7 @@ import (
 	"gowsgi/config"
 	"gowsgi/protocol/http1"
 	"gowsgi/protocol/ipc"
+	"gowsgi/protocol/wsgi"
 )
 
 // Times and sizes that are not settings.
@@ -56,13 +57,14 @@ type listener struct {
 // the package comment.
 type engine struct {
 	cfg   *config.Config
-	lim   http1.Limits
+	rules http1.Rules
 	log   zerolog.Logger
 	debug bool // the debug level is on
 	clock ipc.Clock
 	slot  *ipc.Slot
 	// access is nil without an access log.
-	access *accessLog
+	access    *accessLog
+	headerMap wsgi.HeaderMap
 	// script is the SCRIPT_NAME of the process's environment.
 	script string
 	// alone: there is no other worker to leave connections to.
@@ -124,24 +126,21 @@ type engine struct {
 
 func newEngine(cfg *config.Config, log zerolog.Logger, slot *ipc.Slot) (*engine, error) {
 	e := &engine{
-		cfg:   cfg,
-		log:   log,
-		debug: log.GetLevel() <= zerolog.DebugLevel,
-		clock: ipc.NewClock(),
-		slot:  slot,
-		alone: cfg.Workers <= 1,
-		forks: new(uint32),
-		lim: http1.Limits{
-			RequestLine: cfg.LimitRequestLine,
-			Fields:      cfg.LimitRequestFields,
-			FieldSize:   cfg.LimitRequestFieldSize,
-		}.Normalize(),
+		cfg:       cfg,
+		log:       log,
+		debug:     log.GetLevel() <= zerolog.DebugLevel,
+		clock:     ipc.NewClock(),
+		slot:      slot,
+		alone:     cfg.Workers <= 1,
+		forks:     new(uint32),
+		rules:     rulesOf(cfg),
+		headerMap: wsgi.ParseHeaderMap(cfg.HeaderMap),
 	}
 	e.head.wait, e.body.wait = int64(readWait), int64(readWait)
 	e.idling.wait = int64(max(cfg.KeepAlive, 0))
 	e.flush.wait, e.linger.wait = int64(writeWait), int64(lingerWait)
 	e.lists = [...]*deadlines{&e.head, &e.body, &e.idling, &e.flush, &e.linger}
-	e.watcher.init(e.lim.Fields)
+	e.watcher.init(e.rules.Fields)
 	var err error
 	if e.conns, err = newPoller(); err != nil {
 		return nil, err

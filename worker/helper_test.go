@@ -177,7 +177,7 @@ func (r *rig) calling(t *testing.T, c *conn, head string) *thread {
 	th := r.threads[0]
 	c.buf = r.bufs.get(len(head) + minBuffer)
 	c.n = copy(c.buf, head)
-	n, herr := c.scan.Scan(c.buf[:c.n], &r.lim)
+	n, herr := c.scan.Scan(c.buf[:c.n], &r.rules)
 	if herr != nil || n == 0 {
 		t.Fatalf("%q is no head: %v", head, herr)
 	}
@@ -194,13 +194,13 @@ func (r *rig) calling(t *testing.T, c *conn, head string) *thread {
 // I/O.
 func parsedThread(t testing.TB, head string) *thread {
 	t.Helper()
-	lim := http1.Limits{}.Normalize()
+	rules := http1.Rules{Limits: http1.Limits{}.Normalize()}
 	th := &thread{
 		e:    &engine{clock: ipc.NewClock(), access: new(accessLog)},
-		head: &http1.Request{Fields: make([]http1.Field, 0, lim.Fields)},
+		head: &http1.Request{Fields: make([]http1.Field, 0, rules.Fields)},
 		c:    &conn{buf: []byte(head), n: len(head)},
 	}
-	if err := th.head.Parse(th.c.buf, &lim); err != nil {
+	if err := th.head.Parse(th.c.buf, &rules); err != nil {
 		t.Fatalf("%q: %v", head, err)
 	}
 	return th

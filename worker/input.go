@@ -163,7 +163,7 @@ func (e *engine) serveReady(t *thread) {
 // content as is wanted before the call.
 func (e *engine) assemble(t *thread, c *conn) (complete bool, err *http1.Error) {
 	if c.headLen == 0 {
-		n, err := c.scan.Scan(c.buf[:c.n], &e.lim)
+		n, err := c.scan.Scan(c.buf[:c.n], &e.rules)
 		if n == 0 || err != nil {
 			return false, err
 		}
@@ -188,8 +188,7 @@ func (e *engine) assemble(t *thread, c *conn) (complete bool, err *http1.Error) 
 func (e *engine) readHead(t *thread, c *conn, n int) *http1.Error {
 	r := t.head
 	t.parsedConn = nil
-	r.Reset()
-	if err := r.Parse(c.buf[:n], &e.lim); err != nil {
+	if err := e.parse(c, r, n); err != nil {
 		return err
 	}
 	t.parsedFor(c)
@@ -253,8 +252,7 @@ func (c *conn) decodeInto(dst []byte, n *int) *http1.Error {
 func (e *engine) serve(t *thread, c *conn) {
 	if !t.hasParsed(c) {
 		// Another thread parsed it, so it is known to be right.
-		t.head.Reset()
-		_ = t.head.Parse(c.buf[:c.headLen], &e.lim)
+		_ = e.parse(c, t.head, c.headLen)
 		t.parsedFor(c)
 	}
 	c.state = calling

@@ -60,11 +60,11 @@ const smallBody = 16 << 10
 
 func newThread(e *engine, record *ipc.Thread) *thread {
 	t := &thread{e: e, record: record, wake: make(chan struct{}, 1)}
-	t.py = python.NewThread(t, e.lim.Fields)
+	t.py = python.NewThread(t, e.rules.Fields)
 	t.head = &t.py.Head
 	t.lent = python.Alloc(64)
 	t.environ = make([][]byte, len(e.access.accessKeys()))
-	t.path = python.Alloc(max(e.lim.RequestLine, minBuffer))
+	t.path = python.Alloc(max(e.rules.RequestLine, minBuffer))
 	return t
 }
 

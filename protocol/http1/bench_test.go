@@ -32,24 +32,24 @@ const browserHead = "GET /shop/cart?item=4711&ref=mail HTTP/1.1\r\n" +
 
 // headParser is what a connection has for heads.
 type headParser struct {
-	lim  Limits
-	scan HeadScanner
-	req  Request
+	rules Rules
+	scan  HeadScanner
+	req   Request
 }
 
 func newHeadParser() *headParser {
-	lim := defaultLimits.Normalize()
-	return &headParser{lim: lim, req: Request{Fields: make([]Field, 0, lim.Fields)}}
+	rules := Rules{Limits: defaultLimits.Normalize()}
+	return &headParser{rules: rules, req: Request{Fields: make([]Field, 0, rules.Fields)}}
 }
 
 // head scans and parses buf, which begins with a complete head.
 func (p *headParser) head(buf []byte) *Error {
 	p.scan.Reset()
-	n, err := p.scan.Scan(buf, &p.lim)
+	n, err := p.scan.Scan(buf, &p.rules)
 	if err != nil {
 		return err
 	}
-	return p.req.Parse(buf[:n], &p.lim)
+	return p.req.Parse(buf[:n], &p.rules)
 }
 
 func BenchmarkHead(b *testing.B) {

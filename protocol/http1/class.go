@@ -5,6 +5,7 @@ import "encoding/binary"
 // Classes of bytes, bits of class.
 const (
 	classToken  = 1 << iota // tchar (RFC 9110, 5.6.2)
+	className               // tchar but "_", see Request.Underscore
 	classMethod             // tchar that gunicorn accepts in a method
 	classValue              // field value: HTAB, SP, VCHAR, obs-text (RFC 9110, 5.5)
 	classTarget             // request-target: VCHAR but '#'
@@ -19,9 +20,9 @@ func makeClass() (t [256]uint8) {
 	for c := range t {
 		switch {
 		case c >= 'a' && c <= 'z':
-			t[c] = classToken | classHost
+			t[c] = classToken | className | classHost
 		case c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
-			t[c] = classToken | classMethod | classHost
+			t[c] = classToken | className | classMethod | classHost
 		}
 		if c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F' {
 			t[c] |= classHex
@@ -37,6 +38,9 @@ func makeClass() (t [256]uint8) {
 		t[c] |= classToken
 		if c != '#' {
 			t[c] |= classMethod
+		}
+		if c != '_' {
+			t[c] |= className
 		}
 	}
 	for _, c := range "-._~!$&'()*+;=" {

@@ -25,6 +25,7 @@ func TestClass(t *testing.T) {
 			want bool
 		}{
 			{"token", classToken, in(digits + upper + lower + symbols)},
+			{"name", className, in(digits+upper+lower+symbols) && b != '_'},
 			{"method", classMethod, in(digits+upper+symbols) && b != '#'},
 			{"value", classValue, visible(b) || b == ' ' || b == '\t' || b >= 0x80},
 			{"target", classTarget, visible(b) && b != '#'},

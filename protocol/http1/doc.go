@@ -50,6 +50,7 @@
 //     digits, and those of the head on the others.
 //   - An unlimited request line ends at a bound all the same, see Limits.
 //
-// Names with an underscore are not judged here: which of them reach the
-// application is the business of the environ.
+// Compat has gunicorn's switches for peers that cannot be mended; by default all
+// are off. Names with an underscore are not judged here: which of them reach the
+// application is decided where the environ is made.
 package http1

@@ -3,6 +3,7 @@ package http1
 import (
 	"bytes"
 	"fmt"
+	"reflect"
 	"strings"
 )
 
@@ -20,7 +21,7 @@ type outcome struct {
 // it keeps the bytes of the current request in a buffer that grows with each
 // piece that arrives, and goes on with the next request when one is complete.
 type conn struct {
-	lim   Limits
+	rules Rules
 	scan  HeadScanner
 	req   Request
 	chunk ChunkDecoder
@@ -35,9 +36,9 @@ type conn struct {
 	events strings.Builder
 }
 
-func newConn(lim Limits) *conn {
-	lim = lim.Normalize()
-	return &conn{lim: lim, req: Request{Fields: make([]Field, 0, lim.Fields)}}
+func newConn(rules Rules) *conn {
+	rules.Limits = rules.Normalize()
+	return &conn{rules: rules, req: Request{Fields: make([]Field, 0, rules.Fields)}}
 }
 
 // feed takes the next piece of the stream.
@@ -55,13 +56,13 @@ func (c *conn) feed(piece []byte) {
 // step does one thing and reports whether there may be more to do.
 func (c *conn) step() bool {
 	if !c.inBody {
-		n, err := c.scan.Scan(c.buf, &c.lim)
+		n, err := c.scan.Scan(c.buf, &c.rules)
 		if err == nil && n == 0 {
 			return false
 		}
 		if err == nil {
 			c.head = bytes.Clone(c.buf[:n])
-			err = c.req.Parse(c.head, &c.lim)
+			err = c.req.Parse(c.head, &c.rules)
 		}
 		if err != nil {
 			c.fail(err)
@@ -71,6 +72,7 @@ func (c *conn) step() bool {
 			panic(fmt.Sprintf("HeadLen %d of a head of %d bytes", c.req.HeadLen, n))
 		}
 		c.buf = c.buf[n:]
+		c.checkAgain()
 		c.inBody = true
 		c.left = max(c.req.ContentLength, 0)
 		c.describe()
@@ -87,6 +89,20 @@ func (c *conn) step() bool {
 	}
 	c.finish()
 	return len(c.buf) > 0
+}
+
+// checkAgain scans and parses the head once more, which Parse may have rewritten:
+// whoever does so later must find the same request.
+func (c *conn) checkAgain() {
+	again, head := Request{Fields: make([]Field, 0, c.rules.Fields)}, bytes.Clone(c.head)
+	var s HeadScanner
+	n, err := s.Scan(head, &c.rules)
+	if err == nil {
+		err = again.Parse(head, &c.rules)
+	}
+	if err != nil || n != len(c.head) || !bytes.Equal(head, c.head) || !reflect.DeepEqual(again, c.req) {
+		panic(fmt.Sprintf("%q parsed again: %d, %v, %q\n%+v\nat first:\n%+v", c.head, n, err, head, again, c.req))
+	}
 }
 
 func (c *conn) stepChunked() bool {
@@ -128,7 +144,7 @@ func (c *conn) finish() {
 func (c *conn) describe() {
 	r, of := &c.req, func(s Span) []byte { return s.Of(c.head) }
 	w := &c.events
-	fmt.Fprintf(w, "%s %s HTTP/1.%d head=%d\n", of(r.Method), r.Form, r.Minor, r.HeadLen)
+	fmt.Fprintf(w, "%s %s %s head=%d\n", of(r.Method), r.Form, of(r.Version), r.HeadLen)
 	fmt.Fprintf(w, "target %q", of(r.Target))
 	if r.Form != Authority {
 		fmt.Fprintf(w, " path %q", of(r.Path))
@@ -145,7 +161,7 @@ func (c *conn) describe() {
 		name string
 	}{
 		{r.KeepAlive, "keep-alive"}, {!r.KeepAlive, "close"}, {r.Upgrade, "upgrade"},
-		{r.ExpectContinue, "100-continue"}, {r.Chunked, "chunked"},
+		{r.ExpectContinue, "100-continue"}, {r.Chunked, "chunked"}, {r.Underscore, "underscore"},
 	} {
 		if flag.set {
 			w.WriteString(flag.name + " ")
@@ -167,8 +183,8 @@ func (c *conn) end() outcome {
 }
 
 // drive gives in to a connection, cut at the given places.
-func drive(lim Limits, in []byte, cuts ...int) outcome {
-	c := newConn(lim)
+func drive(rules Rules, in []byte, cuts ...int) outcome {
+	c := newConn(rules)
 	at := 0
 	for _, cut := range cuts {
 		c.feed(in[at:cut])
@@ -179,8 +195,8 @@ func drive(lim Limits, in []byte, cuts ...int) outcome {
 }
 
 // driveBytes gives in to a connection byte by byte.
-func driveBytes(lim Limits, in []byte) outcome {
-	c := newConn(lim)
+func driveBytes(rules Rules, in []byte) outcome {
+	c := newConn(rules)
 	for i := range in {
 		c.feed(in[i : i+1])
 	}

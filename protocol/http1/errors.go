@@ -23,6 +23,7 @@ var (
 	errBareCR     = &Error{400, "CR without LF"}
 	errNUL        = &Error{400, "NUL in head"}
 	errEmptyLine  = &Error{400, "no request line"}
+	errTLS        = &Error{400, "TLS on a port for plain HTTP"}
 	errIncomplete = &Error{400, "incomplete head"}
 
 	errRequestLine = &Error{400, "malformed request line"}

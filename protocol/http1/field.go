@@ -9,9 +9,10 @@ import (
 //
 //	field-line = field-name ":" OWS field-value OWS
 //
-// No whitespace between name and colon (5.1), no folding (5.2).
-func (r *Request) parseFields(head []byte, pos int, lim *Limits, m *message) *Error {
-	room := min(cap(r.Fields), lim.Fields)
+// No whitespace between name and colon (5.1), no folding (5.2), unless Compat
+// permits it.
+func (r *Request) parseFields(head []byte, pos int, rules *Rules, m *message) *Error {
+	room := min(cap(r.Fields), rules.Fields)
 	fields := r.Fields[:0]
 	for {
 		end := bytes.IndexByte(head[pos:], '\n') + pos
@@ -33,13 +34,17 @@ func (r *Request) parseFields(head []byte, pos int, lim *Limits, m *message) *Er
 			return errManyFields
 		}
 		name := 0
-		for name < len(line) && class[line[name]]&classToken != 0 {
+		for name < len(line) && class[line[name]]&className != 0 {
 			name++
 		}
+		colon := name
 		if name == 0 || name == len(line) || line[name] != ':' {
-			return fieldNameError(line, name)
+			var err *Error
+			if name, colon, err = r.oddName(line, name, rules); err != nil {
+				return err
+			}
 		}
-		from := name + 1
+		from := colon + 1
 		to := len(line)
 		for from < to && isOWS(line[from]) {
 			from++
@@ -58,6 +63,26 @@ func (r *Request) parseFields(head []byte, pos int, lim *Limits, m *message) *Er
 		}
 		pos = end + 1
 	}
+}
+
+// oddName goes on with a name that did not end in a colon after its first n
+// bytes: it may have an underscore, or whitespace behind it. It returns where
+// the name ends and where the colon is.
+func (r *Request) oddName(line []byte, n int, rules *Rules) (name, colon int, err *Error) {
+	for n < len(line) && class[line[n]]&classToken != 0 {
+		n++
+	}
+	colon = n
+	for rules.SpaceBeforeColon && colon < len(line) && isOWS(line[colon]) {
+		colon++
+	}
+	if n == 0 || colon == len(line) || line[colon] != ':' {
+		return 0, 0, fieldNameError(line, n)
+	}
+	if bytes.IndexByte(line[:n], '_') >= 0 {
+		r.Underscore = true
+	}
+	return n, colon, nil
 }
 
 // fieldNameError says what is wrong with a line whose first n bytes could be a

@@ -10,6 +10,8 @@ import (
 // fuzzLimits are small, so that the fuzzer gets to them.
 var fuzzLimits = Limits{RequestLine: 200, Fields: 20, FieldSize: 400}
 
+var fuzzRules = Rules{Limits: fuzzLimits}
+
 // FuzzRequest: any stream of requests gives the same events however it is cut,
 // and net/http frames what is accepted as we do.
 func FuzzRequest(f *testing.F) {
@@ -20,12 +22,12 @@ func FuzzRequest(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, in []byte, cut1, cut2 uint16) {
-		whole := drive(fuzzLimits, in)
-		if got := driveBytes(fuzzLimits, in); got.events != whole.events || got.used != whole.used {
+		whole := drive(fuzzRules, in)
+		if got := driveBytes(fuzzRules, in); got.events != whole.events || got.used != whole.used {
 			t.Errorf("byte by byte %d:\n%s\nwhole %d:\n%s", got.used, got.events, whole.used, whole.events)
 		}
 		a, b := int(cut1)%(len(in)+1), int(cut2)%(len(in)+1)
-		if got := drive(fuzzLimits, in, min(a, b), max(a, b)); got.events != whole.events || got.used != whole.used {
+		if got := drive(fuzzRules, in, min(a, b), max(a, b)); got.events != whole.events || got.used != whole.used {
 			t.Errorf("cut at %d and %d %d:\n%s\nwhole %d:\n%s", a, b, got.used, got.events, whole.used, whole.events)
 		}
 		checkStream(t, in, whole)
@@ -35,13 +37,13 @@ func FuzzRequest(f *testing.F) {
 // checkStream compares each complete request of a stream with net/http.
 func checkStream(t *testing.T, in []byte, out outcome) {
 	at := 0
-	lim := fuzzLimits.Normalize()
+	rules := Rules{Limits: fuzzLimits.Normalize()}
 	for i, head := range out.heads {
 		if !bytes.HasPrefix(in[at:], head) {
 			t.Fatalf("request %d does not start at %d of %q", i, at, in)
 		}
-		r := Request{Fields: make([]Field, 0, lim.Fields)}
-		if err := r.Parse(head, &lim); err != nil {
+		r := Request{Fields: make([]Field, 0, rules.Fields)}
+		if err := r.Parse(head, &rules); err != nil {
 			t.Fatalf("parsing %q again: %v", head, err)
 		}
 		end := out.ends[i]
@@ -78,9 +80,9 @@ func FuzzChunked(f *testing.F) {
 		if !done {
 			return
 		}
-		lim := defaultLimits.Normalize()
-		r := Request{Fields: make([]Field, 0, lim.Fields)}
-		if err := r.Parse([]byte(chunkedHead), &lim); err != nil {
+		rules := Rules{Limits: defaultLimits.Normalize()}
+		r := Request{Fields: make([]Field, 0, rules.Fields)}
+		if err := r.Parse([]byte(chunkedHead), &rules); err != nil {
 			t.Fatal(err)
 		}
 		checkNetHTTP(t, &r, []byte(chunkedHead), in[:used], data, in[used:])

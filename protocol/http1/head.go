@@ -32,14 +32,14 @@ func (s *HeadScanner) Reset() { *s = HeadScanner{} }
 //
 // Mistakes that can be seen before the head is complete are returned as soon
 // as the bytes are there, so that a peer that never ends its head does not
-// hang on: a line end without CR, a NUL, lines longer or more than lim allows.
-// lim must come from Limits.Normalize and stay the same until Reset.
-func (s *HeadScanner) Scan(buf []byte, lim *Limits) (n int, err *Error) {
+// hang on: a line end without CR, a NUL, lines longer or more than allowed.
+// rules must stay the same until Reset.
+func (s *HeadScanner) Scan(buf []byte, rules *Rules) (n int, err *Error) {
 	if s.state == scanDone {
 		return int(s.pos), nil
 	}
 	from := int(s.pos)
-	end, err := s.lines(buf, lim)
+	end, err := s.lines(buf, rules)
 	// One pass for all new lines is much cheaper than one for each. A NUL
 	// before the place of another mistake came first.
 	if bytes.IndexByte(buf[from:end], 0) >= 0 {
@@ -53,16 +53,19 @@ func (s *HeadScanner) Scan(buf []byte, lim *Limits) (n int, err *Error) {
 
 // lines goes through the lines of buf that are not known yet. end is how far
 // it looked: the whole of the head, the place of the mistake, or all of buf.
-func (s *HeadScanner) lines(buf []byte, lim *Limits) (end int, err *Error) {
+func (s *HeadScanner) lines(buf []byte, rules *Rules) (end int, err *Error) {
 	if s.state == scanStart {
-		if !s.start(buf) {
+		switch ok, err := s.start(buf); {
+		case err != nil:
+			return 0, err
+		case !ok:
 			return len(buf), nil
 		}
 	}
-	headMax := lim.HeadMax()
+	headMax := rules.HeadMax()
 	for {
 		line, pos := int(s.line), int(s.pos)
-		window, tooLong := s.window(line, headMax, lim)
+		window, tooLong := s.window(buf, headMax, rules)
 		end = min(len(buf), window)
 		i := bytes.IndexByte(buf[pos:end], '\n')
 		if i < 0 {
@@ -87,37 +90,44 @@ func (s *HeadScanner) lines(buf []byte, lim *Limits) (end int, err *Error) {
 		case empty:
 			s.state = scanDone
 			return i + 1, nil
-		default:
+		case !rules.ObsFold || !isOWS(buf[line]):
 			s.fields++
 		}
 	}
 }
 
+// tlsHandshake is the first byte of a TLS client's first record (RFC 8446, 5.1).
+const tlsHandshake = 0x16
+
 // start skips an empty line before the request-line. It reports false as long
-// as that cannot be told.
-func (s *HeadScanner) start(buf []byte) bool {
-	if len(buf) == 0 || len(buf) == 1 && buf[0] == '\r' {
-		return false
+// as that cannot be told, and for a client that speaks TLS.
+func (s *HeadScanner) start(buf []byte) (bool, *Error) {
+	if len(buf) == 0 || len(buf) == 1 && (buf[0] == '\r' || buf[0] == tlsHandshake) {
+		return false, nil
 	}
-	if buf[0] == '\r' && buf[1] == '\n' {
+	switch {
+	case buf[0] == '\r' && buf[1] == '\n':
 		s.pos, s.line = 2, 2
+	case buf[0] == tlsHandshake && buf[1] == 3:
+		return false, errTLS
 	}
 	s.state = scanLine
-	return true
+	return true, nil
 }
 
-// window returns the position before which the line that starts at line must
-// have ended, and what to say if it has not.
-func (s *HeadScanner) window(line, headMax int, lim *Limits) (int, *Error) {
+// window returns the position before which the current line must have ended,
+// and what to say if it has not.
+func (s *HeadScanner) window(buf []byte, headMax int, rules *Rules) (int, *Error) {
+	line := int(s.line)
 	if s.state == scanLine {
-		return line + lim.lineMax() + 2, errLongLine
+		return line + rules.lineMax() + 2, errLongLine
 	}
-	if int(s.fields) == lim.Fields {
+	if int(s.fields) == rules.Fields && !(rules.ObsFold && line < len(buf) && isOWS(buf[line])) {
 		// Only the empty line may follow.
 		return line + 2, errManyFields
 	}
 	// The empty line at the end is not a field and passes any limit.
-	if end := line + max(lim.FieldSize, 2); end <= headMax {
+	if end := line + max(rules.FieldSize, 2); end <= headMax {
 		return end, errLongField
 	}
 	return headMax, errLongHead

@@ -33,7 +33,7 @@ func TestHeadMax(t *testing.T) {
 		return []byte("\r\nGET /" + strings.Repeat("a", line-len("GET / HTTP/1.1")) + " HTTP/1.1\r\n" +
 			strings.Repeat("A:"+strings.Repeat("b", size-4)+"\r\n", fields) + "\r\n")
 	}
-	lim := Limits{RequestLine: 100, Fields: 5, FieldSize: 50}.Normalize()
+	rules := Rules{Limits: Limits{RequestLine: 100, Fields: 5, FieldSize: 50}.Normalize()}
 	for _, c := range []struct {
 		name               string
 		line, fields, size int
@@ -46,12 +46,12 @@ func TestHeadMax(t *testing.T) {
 	} {
 		buf := head(c.line, c.fields, c.size)
 		var s HeadScanner
-		n, err := s.Scan(buf, &lim)
+		n, err := s.Scan(buf, &rules)
 		if err != c.want {
 			t.Errorf("%s: got %v, want %v", c.name, err, c.want)
 		}
-		if err == nil && (n != len(buf) || n != lim.HeadMax()) {
-			t.Errorf("%s: a head of %d bytes, HeadMax is %d", c.name, n, lim.HeadMax())
+		if err == nil && (n != len(buf) || n != rules.HeadMax()) {
+			t.Errorf("%s: a head of %d bytes, HeadMax is %d", c.name, n, rules.HeadMax())
 		}
 	}
 }
@@ -59,8 +59,8 @@ func TestHeadMax(t *testing.T) {
 // TestUnlimited goes to the bounds of what gunicorn calls unlimited.
 func TestUnlimited(t *testing.T) {
 	t.Parallel()
-	lim := Limits{RequestLine: 0, Fields: 32768, FieldSize: 1 << 30}.Normalize()
-	if got := lim.HeadMax(); got != maxHead {
+	rules := Rules{Limits: Limits{RequestLine: 0, Fields: 32768, FieldSize: 1 << 30}.Normalize()}
+	if got := rules.HeadMax(); got != maxHead {
 		t.Errorf("HeadMax is %d, want %d", got, maxHead)
 	}
 	for _, c := range []struct {
@@ -73,7 +73,7 @@ func TestUnlimited(t *testing.T) {
 	} {
 		var s HeadScanner
 		buf := append(bytes.Repeat([]byte("a"), c.line), "\r\n"...)
-		if n, err := s.Scan(buf, &lim); n != 0 || err != c.want {
+		if n, err := s.Scan(buf, &rules); n != 0 || err != c.want {
 			t.Errorf("%s: got %d, %v, want %v", c.name, n, err, c.want)
 		}
 	}
@@ -82,9 +82,9 @@ func TestUnlimited(t *testing.T) {
 // TestScanBoundedHead ends a head that no single limit ends.
 func TestScanBoundedHead(t *testing.T) {
 	t.Parallel()
-	lim := Limits{RequestLine: 20, Fields: 2, FieldSize: 10}
+	rules := Rules{Limits: Limits{RequestLine: 20, Fields: 2, FieldSize: 10}}
 	s := HeadScanner{pos: 20, line: 20, state: scanFields}
-	if at, err := s.window(20, 25, &lim); at != 25 || err != errLongHead {
+	if at, err := s.window(nil, 25, &rules); at != 25 || err != errLongHead {
 		t.Errorf("got %d, %v, want 25, %v", at, err, errLongHead)
 	}
 }
@@ -93,12 +93,12 @@ func TestScanBoundedHead(t *testing.T) {
 // byte is looked at again with the next one.
 func TestScanIsLinear(t *testing.T) {
 	t.Parallel()
-	lim := defaultLimits.Normalize()
+	rules := Rules{Limits: defaultLimits.Normalize()}
 	for _, head := range []string{minimalHead, browserHead, "\r\n" + minimalHead} {
 		var s HeadScanner
 		buf := []byte(head)
 		for end := 1; end < len(buf); end++ {
-			if n, err := s.Scan(buf[:end], &lim); n != 0 || err != nil {
+			if n, err := s.Scan(buf[:end], &rules); n != 0 || err != nil {
 				t.Fatalf("%q: got %d, %v", buf[:end], n, err)
 			}
 			if int(s.pos) != end && end > 1 {
@@ -106,7 +106,7 @@ func TestScanIsLinear(t *testing.T) {
 			}
 		}
 		for range 2 { // a finished scanner says the same again
-			if n, err := s.Scan(append(buf, "more"...), &lim); n != len(buf) || err != nil {
+			if n, err := s.Scan(append(buf, "more"...), &rules); n != len(buf) || err != nil {
 				t.Errorf("%q: got %d, %v, want %d", head, n, err, len(buf))
 			}
 		}
@@ -116,10 +116,10 @@ func TestScanIsLinear(t *testing.T) {
 // TestScanLooksOnlyAtHead: what follows the head is not judged with it.
 func TestScanLooksOnlyAtHead(t *testing.T) {
 	t.Parallel()
-	lim := defaultLimits.Normalize()
+	rules := Rules{Limits: defaultLimits.Normalize()}
 	var s HeadScanner
 	buf := []byte(minimalHead + "\x00\n\r\x00")
-	if n, err := s.Scan(buf, &lim); n != len(minimalHead) || err != nil {
+	if n, err := s.Scan(buf, &rules); n != len(minimalHead) || err != nil {
 		t.Errorf("got %d, %v, want %d", n, err, len(minimalHead))
 	}
 }

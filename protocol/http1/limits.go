@@ -17,7 +17,7 @@ const (
 
 // Limits bounds what a client can make the server hold in memory before its
 // request is complete. The names and meanings are gunicorn's. Only a value
-// returned by Normalize may be given to Scan and Parse.
+// returned by Normalize may be part of Rules.
 type Limits struct {
 	// RequestLine is the greatest length of the request-line in bytes, without
 	// its CRLF; more is a 414. Zero is unlimited, which here means 1 MiB;

@@ -73,9 +73,9 @@ func TestPieces(t *testing.T) {
 	complete, refused := 0, 0
 	for range streams {
 		in := piecesStream(rnd)
-		whole := drive(fuzzLimits, in)
+		whole := drive(fuzzRules, in)
 		cut := rnd.IntN(len(in) + 1)
-		if got := drive(fuzzLimits, in, cut); got.events != whole.events {
+		if got := drive(fuzzRules, in, cut); got.events != whole.events {
 			t.Fatalf("%q cut at %d:\n%s\nwhole:\n%s", in, cut, got.events, whole.events)
 		}
 		checkStream(t, in, whole)

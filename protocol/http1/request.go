@@ -34,7 +34,8 @@ func (f Form) String() string {
 // capacity for as many fields as shall be accepted is ready, and reusable for
 // any number of requests.
 type Request struct {
-	// Method is a token of 3 to 20 bytes without lower-case letters.
+	// Method is a token of 3 to 20 bytes without lower-case letters, unless
+	// Compat permits others.
 	Method Span
 	// Target is the request-target as sent.
 	Target Span
@@ -51,12 +52,19 @@ type Request struct {
 	Form Form
 	// HasQuery tells an empty query from none.
 	HasQuery bool
+	// Version is the version as sent, "HTTP/1.1".
+	Version Span
 	// Minor is the minor version, 0 to 9; above 1 the request was treated as
-	// HTTP/1.1 (RFC 9110, 2.5).
+	// HTTP/1.1 (RFC 9110, 2.5). It is 0 or 1 for the versions that only
+	// Compat.AnyVersion accepts.
 	Minor uint8
 	// Fields are the field lines in the order received. Parse fills it within
 	// its capacity and never grows it, so the caller may back it by any memory.
 	Fields []Field
+	// Underscore says that some field name has one. Such a name cannot be told
+	// from one with a hyphen in an environ; which of them get there is not
+	// decided here.
+	Underscore bool
 	// ContentLength is the value of Content-Length in bytes, or -1 without
 	// that field. Without the field, and not Chunked, there is no content.
 	ContentLength int64
@@ -64,7 +72,8 @@ type Request struct {
 	// there is no Content-Length.
 	Chunked bool
 	// KeepAlive is what the client wants: in HTTP/1.1 and above unless it said
-	// "close", in HTTP/1.0 only if it said "keep-alive" (RFC 9112, 9.3).
+	// "close", in HTTP/1.0 only if it said "keep-alive" (RFC 9112, 9.3). It is
+	// false with CONNECT, behind which there may be anything (RFC 9110, 9.3.6).
 	KeepAlive bool
 	// ExpectContinue says that the client waits for a 100 before it sends
 	// content. It is false when there is no content to send and in HTTP/1.0
@@ -84,18 +93,26 @@ func (r *Request) Reset() {
 }
 
 // Parse parses head, which must be exactly the bytes for which Scan returned
-// their number, under the same limits. What was in r before is gone. After an
+// their number, under the same rules. What was in r before is gone. After an
 // error the content of r means nothing, but a log line may use Method and
 // Target: each is empty if it was not reached, and Target may have any bytes.
 // A field more than Fields has capacity for is a 431.
-func (r *Request) Parse(head []byte, lim *Limits) *Error {
+//
+// Of the switches in Compat, CasefoldMethod and ObsFold make Parse rewrite
+// parts of head; to parse it again gives the same request.
+func (r *Request) Parse(head []byte, rules *Rules) *Error {
 	r.Reset()
-	pos, err := r.parseRequestLine(head)
+	pos, err := r.parseRequestLine(head, rules)
 	if err != nil {
 		return err
 	}
+	if rules.ObsFold {
+		if err := unfold(head, pos, rules); err != nil {
+			return err
+		}
+	}
 	var m message
-	if err := r.parseFields(head, pos, lim, &m); err != nil {
+	if err := r.parseFields(head, pos, rules, &m); err != nil {
 		return err
 	}
 	r.HeadLen = uint32(len(head))
@@ -140,6 +157,6 @@ func (r *Request) settle(m *message) *Error {
 		r.ExpectContinue = m.expect && (r.Chunked || r.ContentLength > 0)
 		r.Upgrade = m.upgrade
 	}
-	r.KeepAlive = !m.close && (r.Minor > 0 || m.keepAlive)
+	r.KeepAlive = !m.close && (r.Minor > 0 || m.keepAlive) && r.Form != Authority
 	return nil
 }

@@ -39,18 +39,18 @@ func TestSpanOf(t *testing.T) {
 // and Fields stays where it is.
 func TestParseReuse(t *testing.T) {
 	t.Parallel()
-	lim := defaultLimits.Normalize()
+	rules := Rules{Limits: defaultLimits.Normalize()}
 	backing := make([]Field, 0, 20)
 	r := Request{Fields: backing}
 	full := "POST http://a/b?c HTTP/1.1\r\nHost: h\r\nConnection: close, upgrade\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n"
 	bad := "POST /b?c HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nConnection: upgrade\r\nA\r\n\r\n"
 	for _, before := range []string{full, browserHead, bad} {
-		_ = r.Parse([]byte(before), &lim)
-		if err := r.Parse([]byte(minimalHead), &lim); err != nil {
+		_ = r.Parse([]byte(before), &rules)
+		if err := r.Parse([]byte(minimalHead), &rules); err != nil {
 			t.Fatal(err)
 		}
 		want := Request{Fields: make([]Field, 0, 1)}
-		if err := want.Parse([]byte(minimalHead), &lim); err != nil {
+		if err := want.Parse([]byte(minimalHead), &rules); err != nil {
 			t.Fatal(err)
 		}
 		if &r.Fields[:1][0] != &backing[:1][0] || cap(r.Fields) != cap(backing) {
@@ -69,7 +69,7 @@ func TestParseReuse(t *testing.T) {
 // TestParseCapacity: the capacity of Fields is a limit like the others.
 func TestParseCapacity(t *testing.T) {
 	t.Parallel()
-	lim := defaultLimits.Normalize()
+	rules := Rules{Limits: defaultLimits.Normalize()}
 	head := []byte("GET / HTTP/1.1\r\nHost: h\r\nA: b\r\n\r\n")
 	for _, c := range []struct {
 		capacity, limit int
@@ -79,8 +79,8 @@ func TestParseCapacity(t *testing.T) {
 		{10, 2, nil}, {10, 1, errManyFields},
 	} {
 		r := Request{Fields: make([]Field, 0, c.capacity)}
-		lim.Fields = c.limit
-		if err := r.Parse(head, &lim); err != c.want {
+		rules.Fields = c.limit
+		if err := r.Parse(head, &rules); err != c.want {
 			t.Errorf("room for %d, limit %d: got %v, want %v", c.capacity, c.limit, err, c.want)
 		}
 	}
@@ -90,7 +90,7 @@ func TestParseCapacity(t *testing.T) {
 // gives it that.
 func TestParseAlone(t *testing.T) {
 	t.Parallel()
-	lim := defaultLimits.Normalize()
+	rules := Rules{Limits: defaultLimits.Normalize()}
 	for _, c := range []struct {
 		head string
 		want *Error
@@ -110,7 +110,7 @@ func TestParseAlone(t *testing.T) {
 		{"GET /\x00 HTTP/1.1\r\nHost: h\r\n\r\n", errTarget},
 	} {
 		r := Request{Fields: make([]Field, 0, 5)}
-		if err := r.Parse([]byte(c.head), &lim); err != c.want {
+		if err := r.Parse([]byte(c.head), &rules); err != c.want {
 			t.Errorf("%q: got %v, want %v", c.head, err, c.want)
 		}
 	}
@@ -120,7 +120,7 @@ func TestParseAlone(t *testing.T) {
 // and target as far as they were understood.
 func TestParseErrorKeepsTarget(t *testing.T) {
 	t.Parallel()
-	lim := defaultLimits.Normalize()
+	rules := Rules{Limits: defaultLimits.Normalize()}
 	for _, c := range []struct{ head, method, target string }{
 		{"GET /a HTTP/1.1\r\nHost : h\r\n\r\n", "GET", "/a"},
 		{"GET /a#b HTTP/1.1\r\nHost: h\r\n\r\n", "GET", "/a#b"},
@@ -129,7 +129,7 @@ func TestParseErrorKeepsTarget(t *testing.T) {
 	} {
 		r := Request{Fields: make([]Field, 0, 5)}
 		head := []byte(c.head)
-		if err := r.Parse(head, &lim); err == nil {
+		if err := r.Parse(head, &rules); err == nil {
 			t.Errorf("%q was accepted", head)
 		}
 		if m, g := string(r.Method.Of(head)), string(r.Target.Of(head)); m != c.method || g != c.target {

@@ -18,7 +18,7 @@ const versionLen = len(" HTTP/1.1")
 //	request-line = method SP request-target SP HTTP-version
 //
 // with exactly one SP in both places. It returns where the next line starts.
-func (r *Request) parseRequestLine(head []byte) (next int, err *Error) {
+func (r *Request) parseRequestLine(head []byte, rules *Rules) (next int, err *Error) {
 	start := 0
 	if len(head) >= 2 && head[0] == '\r' && head[1] == '\n' {
 		start = 2
@@ -39,7 +39,12 @@ func (r *Request) parseRequestLine(head []byte) (next int, err *Error) {
 		return 0, errRequestLine
 	}
 	if method < minMethod || method > maxMethod || !all(line[:method], classMethod) {
-		return 0, errMethod
+		if !rules.AnyMethod || method == 0 || !all(line[:method], classToken) {
+			return 0, errMethod
+		}
+		if rules.CasefoldMethod {
+			toUpper(line[:method])
+		}
 	}
 	r.Method = span(start, start+method)
 
@@ -51,16 +56,18 @@ func (r *Request) parseRequestLine(head []byte) (next int, err *Error) {
 	}
 	from := start + method + 1
 	r.Target = span(from, from+target)
-	if r.Minor, err = minorVersion(rest[target:]); err != nil {
+	if r.Minor, err = minorVersion(rest[target:], rules); err != nil {
 		return 0, err
 	}
+	r.Version = span(from+target+1, end)
 	return next, r.parseTarget(head, from, from+target)
 }
 
 // minorVersion parses " HTTP/1.x" (RFC 9112, 2.3: the name is case-sensitive,
 // both numbers are one digit). A minor version above 1 is accepted, as in
-// gunicorn and by RFC 9110, 2.5; another major version is a 505.
-func minorVersion(b []byte) (uint8, *Error) {
+// gunicorn and by RFC 9110, 2.5; another major version is a 505 unless it is
+// permitted.
+func minorVersion(b []byte, rules *Rules) (uint8, *Error) {
 	if len(b) != versionLen || string(b[:6]) != " HTTP/" || b[7] != '.' || !isDigit(b[6]) || !isDigit(b[8]) {
 		if bytes.IndexByte(b[1:], ' ') >= 0 {
 			// More than one SP in a place, or SP in the target.
@@ -68,10 +75,15 @@ func minorVersion(b []byte) (uint8, *Error) {
 		}
 		return 0, errVersion
 	}
-	if b[6] != '1' {
+	switch {
+	case b[6] == '1':
+		return b[8] - '0', nil
+	case !rules.AnyVersion:
 		return 0, errMajor
+	case b[6] == '0':
+		return 0, nil
 	}
-	return b[8] - '0', nil
+	return 1, nil
 }
 
 func isDigit(c byte) bool { return c-'0' <= 9 }

@@ -22,11 +22,7 @@ const maxSplits = 200
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	golden.Run(t, "testdata/*.txt", func(t *testing.T, c *golden.Case) string {
-		lim := Limits{
-			RequestLine: c.Int(t, "line", defaultLimits.RequestLine),
-			Fields:      c.Int(t, "fields", defaultLimits.Fields),
-			FieldSize:   c.Int(t, "size", defaultLimits.FieldSize),
-		}
+		rules := rulesOf(t, c)
 		in := c.Input
 		switch c.Command {
 		case "stream": // the bytes of a connection
@@ -35,12 +31,12 @@ func TestScripts(t *testing.T) {
 		default:
 			t.Fatalf("%s: unknown command %q", c.Where, c.Command)
 		}
-		whole := drive(lim, in)
-		if got := driveBytes(lim, in); got.events != whole.events {
+		whole := drive(rules, in)
+		if got := driveBytes(rules, in); got.events != whole.events {
 			t.Errorf("%s: byte by byte:\n%s\nwhole:\n%s", c.Where, got.events, whole.events)
 		}
 		for cut := 0; cut < len(in); cut += 1 + len(in)/maxSplits {
-			if got := drive(lim, in, cut); got.events != whole.events {
+			if got := drive(rules, in, cut); got.events != whole.events {
 				t.Errorf("%s: cut at %d:\n%s\nwhole:\n%s", c.Where, cut, got.events, whole.events)
 				break
 			}
@@ -51,4 +47,20 @@ func TestScripts(t *testing.T) {
 		}
 		return whole.events
 	})
+}
+
+// rulesOf reads what a case sets of the rules.
+func rulesOf(t *testing.T, c *golden.Case) Rules {
+	on := func(key string) bool { return c.Int(t, key, 0) != 0 }
+	return Rules{
+		Limits: Limits{
+			RequestLine: c.Int(t, "line", defaultLimits.RequestLine),
+			Fields:      c.Int(t, "fields", defaultLimits.Fields),
+			FieldSize:   c.Int(t, "size", defaultLimits.FieldSize),
+		},
+		Compat: Compat{
+			ObsFold: on("fold"), SpaceBeforeColon: on("space"), AnyMethod: on("method"),
+			CasefoldMethod: on("casefold"), AnyVersion: on("version"),
+		},
+	}
 }

@@ -31,6 +31,7 @@ typedef struct {
   const gw_field *fields;
   uint32_t nfields;
   gw_span method, target, query;
+  gw_span version;      /* "HTTP/1.1" */
   gw_span host;         /* len 0: HTTP_HOST is the field's */
   gw_bytes path_info;   /* decoded */
   gw_bytes script_name; /* NULL: as the base environ has it */
@@ -40,7 +41,6 @@ typedef struct {
   uint8_t body_stream;  /* the body is read by callbacks */
   gw_bytes server_name; /* len 0: as the base environ has it */
   gw_bytes server_port;
-  uint8_t minor;        /* HTTP/1.minor */
   uint8_t https;
   uint32_t listener;
   double queue_time; /* seconds; 0: as the base environ has it */

@@ -1,6 +1,5 @@
 #include "bridge.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +11,7 @@ enum { CACHE = 512, NAME_MAX_CACHED = 40, VALUE_MAX_CACHED = 96 };
 
 /* One cached field name. Whoever holds the GIL owns the table. */
 struct entry {
-  PyObject *key;   /* NULL: a name that is never passed on */
+  PyObject *key;
   uint32_t mark;   /* of the key, for gw_thread.seen */
   PyObject *value; /* the last short value seen, or NULL */
   uint8_t name_len; /* 0: free */
@@ -83,12 +82,10 @@ static uint32_t key_mark(const char *name, size_t n) {
   return h % CACHE;
 }
 
-/* environ_key makes the CGI name of a field name. *drop is set for a name with
- * an underscore: it could not be told from one with a hyphen, which is how
- * clients forge headers that a proxy sets (gunicorn: header_map, drop). */
-static PyObject *environ_key(const char *p, size_t n, int *drop, uint32_t *mark) {
-  *drop = memchr(p, '_', n) != NULL;
-  if (*drop) return NULL;
+/* environ_key makes the CGI name of a field name. Go has decided which names with
+ * an underscore come here; the two fields without HTTP_ are those with a hyphen
+ * (gunicorn: header_map). */
+static PyObject *environ_key(const char *p, size_t n, uint32_t *mark) {
   char small[256];
   char *b = n + 6 <= sizeof small ? small : malloc(n + 6);
   if (!b) return NULL;
@@ -99,7 +96,8 @@ static PyObject *environ_key(const char *p, size_t n, int *drop, uint32_t *mark)
   }
   b[5 + n] = 0;
   PyObject *k;
-  if (!strcmp(b + 5, "CONTENT_TYPE") || !strcmp(b + 5, "CONTENT_LENGTH"))
+  if (!memchr(p, '_', n) &&
+      (!strcmp(b + 5, "CONTENT_TYPE") || !strcmp(b + 5, "CONTENT_LENGTH")))
     k = py.PyUnicode_InternFromString(b + 5);
   else
     k = key_object(b, n + 5);
@@ -130,10 +128,9 @@ static int put_field(PyObject *d, PyObject *k, PyObject *value, int repeated) {
 }
 
 static int put_uncached(PyObject *d, const char *np, uint32_t nn, const char *vp, uint32_t vn) {
-  int drop;
   uint32_t mark;
-  PyObject *k = environ_key(np, nn, &drop, &mark);
-  if (!k) return drop ? 0 : -1;
+  PyObject *k = environ_key(np, nn, &mark);
+  if (!k) return -1;
   PyObject *v = gw_str(vp, vn);
   int r = v ? put_field(d, k, v, 1) : -1;
   py.Py_DecRef(v);
@@ -143,10 +140,9 @@ static int put_uncached(PyObject *d, const char *np, uint32_t nn, const char *vp
 
 /* fill gives the entry to another name. */
 static int fill(struct entry *e, const char *p, uint32_t n) {
-  int drop;
-  uint32_t mark = 0;
-  PyObject *k = environ_key(p, n, &drop, &mark);
-  if (!k && !drop) return -1;
+  uint32_t mark;
+  PyObject *k = environ_key(p, n, &mark);
+  if (!k) return -1;
   py.Py_DecRef(e->key);
   py.Py_DecRef(e->value);
   e->key = k;
@@ -189,7 +185,6 @@ static int put_fields(gw_thread *t, PyObject *d) {
     struct entry *e = &cache[h];
     if (e->name_len != f.name.len || memcmp(e->name, np, f.name.len) != 0)
       if (fill(e, np, f.name.len) != 0) return -1;
-    if (!e->key) continue;
     PyObject *v = field_value(e, vp, f.value.len);
     if (!v) return -1;
     /* All spellings of a name have the mark of their key, so it tells whether the
@@ -226,11 +221,11 @@ static int put_target(PyObject *d, const gw_request *r) {
 }
 
 static int put_protocol(PyObject *d, const gw_request *r) {
-  if (r->minor == 1) return 0;
-  if (r->minor == 0) return py.PyDict_SetItem(d, key.SERVER_PROTOCOL, http_1_0);
-  char version[16];
-  int n = snprintf(version, sizeof version, "HTTP/1.%u", r->minor);
-  return put(d, key.SERVER_PROTOCOL, gw_str(version, (size_t)n));
+  const char *p = r->buf + r->version.off;
+  if (r->version.len == 8 && !memcmp(p, "HTTP/1.1", 8)) return 0; /* the base's */
+  if (r->version.len == 8 && !memcmp(p, "HTTP/1.0", 8))
+    return py.PyDict_SetItem(d, key.SERVER_PROTOCOL, http_1_0);
+  return put_span(d, key.SERVER_PROTOCOL, r->buf, r->version);
 }
 
 /* put_peer sets REMOTE_ADDR and REMOTE_PORT. Behind a proxy the address is the

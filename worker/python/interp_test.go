@@ -28,10 +28,10 @@ type interp struct {
 // runner is a thread that calls the application, and what it got from it.
 type runner struct {
 	*recorder
-	py  *python.Thread
-	lim http1.Limits
-	mem []byte // lent to C
-	run func() // the life of an application thread
+	py    *python.Thread
+	rules http1.Rules
+	mem   []byte // lent to C
+	run   func() // the life of an application thread
 }
 
 // Run implements python.Handler.
@@ -41,8 +41,8 @@ func (r *runner) Run() { r.run() }
 func (r *runner) Cut() {}
 
 func newRunner() *runner {
-	r := &runner{recorder: new(recorder), lim: http1.Limits{}.Normalize(), mem: python.Alloc(1 << 20)}
-	r.py = python.NewThread(r, r.lim.Fields)
+	r := &runner{recorder: new(recorder), rules: http1.Rules{Limits: http1.Limits{}.Normalize()}, mem: python.Alloc(1 << 20)}
+	r.py = python.NewThread(r, r.rules.Fields)
 	return r
 }
 
@@ -147,7 +147,7 @@ func (r *runner) call(q request) (python.Result, error) {
 	}
 	buf := lend(q.head + "\r\n\r\n")
 	r.py.Head.Reset()
-	if err := r.py.Head.Parse(buf, &r.lim); err != nil {
+	if err := r.py.Head.Parse(buf, &r.rules); err != nil {
 		return 0, fmt.Errorf("%q: %w", q.head, err)
 	}
 	c := &python.Request{Buf: buf, Stream: q.stream, HTTPS: q.https, Listener: q.listener, QueueTime: q.waited}

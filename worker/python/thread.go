@@ -185,7 +185,7 @@ func (t *Thread) Call(r *Request) Result {
 	q.remote_addr, q.remote_port = lend(r.RemoteAddr), lend(r.RemotePort)
 	q.body = lend(r.Body)
 	q.body_stream = C.uint8_t(cbool(r.Stream))
-	q.minor = C.uint8_t(h.Minor)
+	q.version = span(h.Version)
 	q.https = C.uint8_t(cbool(r.HTTPS))
 	q.listener = C.uint32_t(r.Listener)
 	q.queue_time = C.double(r.QueueTime)
