@@ -120,9 +120,13 @@ type Config struct {
 	// AccessLog is the path of the access log, "-" for standard output, "" for
 	// none (gunicorn: accesslog).
 	AccessLog string `json:"accesslog"`
-	// AccessLogFormat holds known atoms only, see parseAccessLogFormat (gunicorn:
-	// access_log_format).
+	// AccessLogFormat is a format accesslog.Parse takes (gunicorn:
+	// access_log_format, but for "json").
 	AccessLogFormat string `json:"access_log_format"`
+	// AccessLogExclude lists paths, or beginnings of paths with "*" behind them,
+	// whose requests stay out of the access log unless they fail; see
+	// accesslog.CheckExclude. gunicorn has nothing like it.
+	AccessLogExclude []string `json:"access_log_exclude"`
 	// LogFormat is the form of the error log, "text" or "json".
 	LogFormat string `json:"log_format"`
 

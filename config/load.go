@@ -45,6 +45,7 @@ func (s *Sources) Load(values *Values) (*Command, error) {
 	if err := c.complete(s.dir, cmd.origins); err != nil {
 		return nil, err
 	}
+	cmd.Warnings = append(cmd.Warnings, c.unknownAtoms()...)
 	return cmd, nil
 }
 

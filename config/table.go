@@ -316,8 +316,13 @@ var table = []setting{
 	{
 		name: "access_log_format", flag: "access-logformat", meta: "FORMAT", section: sectionLogging,
 		defaults: []string{DefaultAccessLogFormat},
-		doc:      "The format of a line of the access log, in gunicorn's atoms.",
+		doc:      "The format of a line of the access log, in gunicorn's atoms; json is one object a line.",
 		accessor: checked(func(c *Config) *string { return &c.AccessLogFormat }, parseAccessLogFormat),
+	},
+	{
+		name: "access_log_exclude", flag: "access-log-exclude", ours: true, meta: "PATH", section: sectionLogging,
+		doc:      `A path that stays out of the access log unless its request fails; with "*" at the end, all that begin so. Repeatable.`,
+		accessor: many(func(c *Config) *[]string { return &c.AccessLogExclude }, parseExclude, func(s string) string { return s }),
 	},
 	{
 		name: "log_format", flag: "log-format", ours: true, meta: "FORMAT", section: sectionLogging,

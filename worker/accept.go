@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"gowsgi/internal/accesslog"
 )
 
 // How a connection comes to the engine and leaves it.
@@ -88,8 +90,9 @@ func (e *engine) unwatch(c *conn) {
 	}
 }
 
-// close ends c for its client.
+// close ends c for its client, and records what that leaves unfinished.
 func (e *engine) close(c *conn) {
+	e.settleLeft(c, accesslog.Aborted)
 	if c.state != closed && atomic.LoadUint32(e.forks) != 0 {
 		// A child of the application may hold a copy of the descriptor, and the
 		// client would wait for that to be closed, too.

@@ -77,6 +77,10 @@ type conn struct {
 	unread   bool   // content was left unread: shut down, do not just close
 	lingered int    // bytes discarded
 
+	// late records the end of a response that the thread left to the loop; nil: none.
+	late *late
+	// arrived is the ipc.Clock time at which the first byte of the request was read.
+	arrived int64
 	// queuedAt is the ipc.Clock time since when its complete request waits for a
 	// thread; 0: it does not.
 	queuedAt int64
@@ -89,6 +93,12 @@ type conn struct {
 	addrLen uint8
 	port    uint16
 }
+
+// unsent returns how many bytes of responses the socket did not take yet.
+func (c *conn) unsent() int64 { return int64(len(c.out)) }
+
+// broken reports whether nothing more is sent on c, whatever is left.
+func (c *conn) broken() bool { return c.gone || c.abort || c.taken }
 
 // remoteAddr returns the peer's address as text, empty for unix sockets.
 func (c *conn) remoteAddr() []byte { return c.addr[:c.addrLen] }

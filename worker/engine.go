@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gowsgi/config"
+	"gowsgi/internal/accesslog"
 	"gowsgi/protocol/http1"
 	"gowsgi/protocol/ipc"
 	"gowsgi/protocol/wsgi"
@@ -63,7 +64,7 @@ type engine struct {
 	clock ipc.Clock
 	slot  *ipc.Slot
 	// access is nil without an access log.
-	access    *accessLog
+	access    *accesslog.Log
 	headerMap wsgi.HeaderMap
 	// script is the SCRIPT_NAME of the process's environment.
 	script string
@@ -119,6 +120,8 @@ type engine struct {
 	// may come at refusedLog.
 	refused    int
 	refusedLog int64
+	// scribe records what no thread does.
+	scribe scribe
 
 	head, body, idling, flush, linger deadlines
 	lists                             [5]*deadlines
@@ -141,6 +144,7 @@ func newEngine(cfg *config.Config, log zerolog.Logger, slot *ipc.Slot) (*engine,
 	e.flush.wait, e.linger.wait = int64(writeWait), int64(lingerWait)
 	e.lists = [...]*deadlines{&e.head, &e.body, &e.idling, &e.flush, &e.linger}
 	e.watcher.init(e.rules.Fields)
+	e.logTo(nil)
 	var err error
 	if e.conns, err = newPoller(); err != nil {
 		return nil, err
@@ -157,6 +161,12 @@ func newEngine(cfg *config.Config, log zerolog.Logger, slot *ipc.Slot) (*engine,
 		return nil, err
 	}
 	return e, e.top.add(e.conns.fd, 0, unix.EPOLLIN)
+}
+
+// logTo gives the engine its access log, nil for none, before it has threads.
+func (e *engine) logTo(access *accesslog.Log) {
+	e.access = access
+	e.scribe.init(e, &http1.Request{Fields: make([]http1.Field, 0, e.rules.Fields)}, nil)
 }
 
 // listen starts accepting from l. Of several workers that wait, the kernel wakes
@@ -443,6 +453,7 @@ func (e *engine) expire(now int64) {
 				e.refuse(c, errTimeout)
 				continue
 			}
+			e.settleLate(c, accesslog.Timeout)
 			e.close(c)
 		}
 	}

@@ -111,6 +111,10 @@ func (e *engine) receive(t *thread) {
 	c.buf = e.bufs.get(n)
 	c.n = copy(c.buf, h.buf[handoffHeader:n])
 	c.queuedAt = since
+	c.arrived = e.clock.Now()
+	if since != 0 {
+		c.arrived = since
+	}
 	e.advance(t, c)
 }
 

@@ -196,7 +196,7 @@ func parsedThread(t testing.TB, head string) *thread {
 	t.Helper()
 	rules := http1.Rules{Limits: http1.Limits{}.Normalize()}
 	th := &thread{
-		e:    &engine{clock: ipc.NewClock(), access: new(accessLog)},
+		e:    &engine{clock: ipc.NewClock()},
 		head: &http1.Request{Fields: make([]http1.Field, 0, rules.Fields)},
 		c:    &conn{buf: []byte(head), n: len(head)},
 	}

@@ -1,10 +1,12 @@
 package worker
 
 import (
+	"bytes"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"gowsgi/internal/accesslog"
 	"gowsgi/protocol/http1"
 )
 
@@ -38,7 +40,8 @@ func (e *engine) input(t *thread, c *conn) {
 		return
 	}
 	if c.n == 0 {
-		c.waitIn(&e.head, e.clock.Now())
+		c.arrived = e.clock.Now()
+		c.waitIn(&e.head, c.arrived)
 	}
 	c.n += n
 	e.advance(t, c)
@@ -330,7 +333,8 @@ func (e *engine) nextRequest(c *conn, end int) {
 func (e *engine) resume(c *conn) {
 	c.state = reading
 	if c.n > 0 {
-		c.waitIn(&e.head, e.clock.Now())
+		c.arrived = e.clock.Now()
+		c.waitIn(&e.head, c.arrived)
 		return
 	}
 	c.waitIn(&e.idling, e.clock.Now())
@@ -392,6 +396,7 @@ func (e *engine) output(t *thread, c *conn) {
 	if len(c.out) > 0 {
 		return
 	}
+	e.settleLate(c, accesslog.OK)
 	if !c.keepAlive {
 		e.shut(c)
 		return
@@ -414,6 +419,11 @@ func (e *engine) logRefused(err *http1.Error) {
 	e.refused, e.refusedLog = 0, now+int64(time.Second)
 }
 
+// contentSent returns how much content is in the first n bytes of a response.
+func contentSent(page []byte, n int) int64 {
+	return int64(max(n-bytes.Index(page, blankLine)-len(blankLine), 0))
+}
+
 // refuse answers a request that cannot be served and ends the connection. The
 // application never sees it.
 func (e *engine) refuse(c *conn, err *http1.Error) {
@@ -424,6 +434,8 @@ func (e *engine) refuse(c *conn, err *http1.Error) {
 	}
 	page := errorPage(err.Status, err.Reason, false)
 	n, errno := rawSend(c.fd, page)
+	e.settleRefused(c, err, contentSent(page, n))
+	e.release(c)
 	if errno != 0 || n != len(page) {
 		e.close(c)
 		return

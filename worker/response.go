@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"gowsgi/internal/accesslog"
 	"gowsgi/protocol/http1"
 	"gowsgi/protocol/wsgi"
 	"gowsgi/worker/python"
@@ -82,7 +83,9 @@ func (t *thread) Write(p []byte, last, mayBlock bool) (python.Code, string) {
 	}
 	p = t.bound(p, last)
 	code := t.sendPart(head, p, last, mayBlock)
-	t.sent += int64(len(p))
+	if code != python.Gone {
+		t.sent += int64(len(p))
+	}
 	if last && code != python.Gone {
 		t.finished()
 	}
@@ -295,13 +298,23 @@ func (t *thread) sendSome(b []byte) (n int, ok bool) {
 		switch {
 		case errno == 0:
 			return n, true
-		case errno == unix.EINTR:
-		case errno == unix.EAGAIN && awaitFD(c.fd, unix.POLLOUT, int(writeWait/time.Millisecond)):
+		case errno == unix.EINTR || errno == unix.EAGAIN && t.awaitClient():
 		default:
 			c.gone = true
 			return 0, false
 		}
 	}
+}
+
+// awaitClient blocks until the client takes more of the response, up to writeWait.
+func (t *thread) awaitClient() bool {
+	from := t.e.clock.Now()
+	ready := awaitFD(t.c.fd, unix.POLLOUT, int(writeWait/time.Millisecond))
+	t.blocked += t.e.clock.Now() - from
+	if !ready {
+		t.outcome = accesslog.Timeout
+	}
+	return ready
 }
 
 // Cut implements python.Handler.

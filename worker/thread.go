@@ -1,12 +1,12 @@
 package worker
 
 import (
-	"bytes"
 	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"gowsgi/internal/accesslog"
 	"gowsgi/protocol/http1"
 	"gowsgi/protocol/ipc"
 	"gowsgi/protocol/wsgi"
@@ -44,14 +44,15 @@ type thread struct {
 	sent     int64 // content bytes
 	cut      bool  // the application sent more than its Content-Length
 	start    int64
-	yielded  int64    // when the thread last went through the scheduler
-	waited   int64    // nanoseconds the request waited for a thread
-	out      []byte   // scratch for heads and small responses
-	environ  [][]byte // the environ keys the access log wants
+	yielded  int64 // when the thread last went through the scheduler
+	waited   int64 // nanoseconds the request waited for a thread
+	blocked  int64 // nanoseconds the thread waited for the client to take more
+	outcome  accesslog.Outcome
+	out      []byte // scratch for heads and small responses
 
 	common      []byte // "Server" and "Date" lines
 	commonUntil int64  // ipc.Clock time
-	line        []byte // scratch of the access log
+	scribe      scribe
 }
 
 // smallBody is how much content is copied behind the head to go out in one
@@ -63,7 +64,7 @@ func newThread(e *engine, record *ipc.Thread) *thread {
 	t.py = python.NewThread(t, e.rules.Fields)
 	t.head = &t.py.Head
 	t.lent = python.Alloc(64)
-	t.environ = make([][]byte, len(e.access.accessKeys()))
+	t.scribe.init(e, t.head, &t.resp)
 	t.path = python.Alloc(max(e.rules.RequestLine, minBuffer))
 	return t
 }
@@ -83,9 +84,9 @@ func (t *thread) hasParsed(c *conn) bool {
 // serve runs the parsed request of c, which the thread owns meanwhile, through
 // the application and writes the response.
 func (t *thread) serve(c *conn) {
-	e := t.e
 	t.begin(c)
 	if status, reason := t.fill(); status != 0 {
+		t.outcome = accesslog.Refused
 		t.fail(status, reason)
 	} else {
 		t.record.Begin(t.start, t.head.Method.Of(c.buf), t.head.Target.Of(c.buf))
@@ -93,11 +94,7 @@ func (t *thread) serve(c *conn) {
 		t.record.End()
 		t.conclude(result)
 	}
-	e.slot.Requests.Add(1)
-	e.slot.BytesOut.Add(uint64(t.sent))
-	if e.access != nil {
-		t.logAccess()
-	}
+	t.settle()
 	t.c = nil
 }
 
@@ -122,10 +119,10 @@ func (t *thread) begin(c *conn) {
 	t.start = t.e.clock.Now()
 	t.headSent, t.complete, t.cut, t.sent = false, false, false, 0
 	t.resp.Reset(t.head.Minor, t.isHead())
-	for i := range t.environ {
-		t.environ[i] = t.environ[i][:0]
+	for i := range t.scribe.environ {
+		t.scribe.environ[i] = t.scribe.environ[i][:0]
 	}
-	t.waited = 0
+	t.waited, t.blocked, t.outcome = 0, 0, accesslog.OK
 	if c.queuedAt != 0 {
 		t.waited = t.start - c.queuedAt
 	}
@@ -217,20 +214,23 @@ func (t *thread) conclude(result python.Result) {
 	switch {
 	case t.py.Taken():
 		c.taken = true // nothing of ours belongs behind what it did there
+		t.outcome = accesslog.Taken
 	case result == python.ClientGone || c.gone:
 		c.gone = true
+		if t.outcome == accesslog.OK {
+			t.outcome = accesslog.Aborted
+		}
 		t.e.log.Debug().Msg("Ignored premature client disconnection.")
 	case !t.headSent:
+		t.outcome = accesslog.Error
 		t.fail(500, "")
 	case !t.complete:
+		t.outcome = accesslog.Error
 		// The client can tell from the missing rest that the response is broken.
 		c.abort = true
 		if t.framing == wsgi.Close {
 			_ = unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 		}
-	}
-	if t.resp.Status >= 500 {
-		t.e.slot.Errors.Add(1)
 	}
 }
 
@@ -246,14 +246,14 @@ func (t *thread) fail(status int, reason string) {
 	page := errorPage(status, reason, t.isHead())
 	t.headSent, t.complete = true, true
 	t.send(page, nil, false)
-	t.sent = int64(len(page) - bytes.Index(page, blankLine) - len(blankLine))
+	t.sent = contentSent(page, len(page))
 }
 
 var blankLine = []byte("\r\n\r\n")
 
 // Environ implements python.Handler.
 func (t *thread) Environ(i int, value []byte) {
-	t.environ[i] = append(t.environ[i][:0], value...)
+	t.scribe.environ[i] = append(t.scribe.environ[i][:0], value...)
 }
 
 // Failed implements python.Handler.

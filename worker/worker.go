@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gowsgi/config"
+	"gowsgi/internal/accesslog"
 	"gowsgi/internal/logging"
 	"gowsgi/internal/version"
 	"gowsgi/protocol/ipc"
@@ -36,7 +37,7 @@ type process struct {
 	cfg      *config.Config
 	log      zerolog.Logger
 	errorLog *logging.Reopenable
-	access   *accessLog
+	access   *accesslog.Log // nil without one
 	engine   *engine
 	main     *thread
 	// leaving is set by whoever ends the process.
@@ -107,7 +108,7 @@ func (p *process) leaveWhileBooting(quit chan os.Signal, booted chan struct{}) {
 // call that nothing can interrupt.
 func (p *process) exit(code int) {
 	if p.access != nil {
-		p.access.flush()
+		p.access.Flush()
 	}
 	os.Exit(code)
 }
@@ -118,7 +119,7 @@ func (p *process) exit(code int) {
 func (p *process) privileged() (err error) {
 	check := p.parent.boot.Check
 	if p.cfg.AccessLog != "" && !check {
-		if p.access, err = newAccessLog(p.cfg, os.Getpid()); err != nil {
+		if p.access, err = openAccess(p.cfg); err != nil {
 			return err
 		}
 	}
@@ -182,11 +183,11 @@ func (p *process) prepare() error {
 	e.recycle = func(served uint64) {
 		p.parent.tell(ipc.Message{Kind: ipc.KindRecycle, Requests: served})
 	}
-	e.access = p.access
+	e.logTo(p.access)
 	if err := p.bases(); err != nil {
 		return err
 	}
-	if err := python.SetWanted(p.access.accessKeys()); err != nil {
+	if err := python.SetWanted(p.access.Keys()); err != nil {
 		return err
 	}
 	for i := range p.cfg.Threads {
@@ -216,6 +217,18 @@ func (p *process) wakeForSignals() error {
 		return p.engine.top.add(fds[0], 0, unix.EPOLLIN)
 	}
 	return nil
+}
+
+// openAccess opens the access log. With a JSON error log, the default format is
+// JSON too.
+func openAccess(cfg *config.Config) (*accesslog.Log, error) {
+	format := cfg.AccessLogFormat
+	if cfg.LogFormat == logging.FormatJSON && format == config.DefaultAccessLogFormat {
+		format = accesslog.JSON
+	}
+	return accesslog.Open(accesslog.Options{
+		Path: cfg.AccessLog, Format: format, Exclude: cfg.AccessLogExclude, PID: os.Getpid(),
+	})
 }
 
 // bases gives the bridge what the environs of each listener have in common.
@@ -280,8 +293,9 @@ func (p *process) leave() int {
 		select {} // giveUp ends the process
 	}
 	p.log.Info().Msgf("Worker exiting (pid: %d)", os.Getpid())
+	p.engine.settleAll()
 	if p.access != nil {
-		p.access.close()
+		p.access.Close()
 	}
 	wait := max(finalizeWait, p.cfg.GracefulTimeout)
 	if p.engine.quick.Load() {
@@ -337,7 +351,7 @@ func (p *process) reopenLogs() {
 	if p.access == nil {
 		return
 	}
-	if err := p.access.file.Reopen(); err != nil {
+	if err := p.access.Reopen(); err != nil {
 		p.log.Error().Err(err).Msg("Cannot reopen the access log")
 	}
 }

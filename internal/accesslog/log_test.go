@@ -1,15 +1,12 @@
-package worker
+package accesslog
 
 import (
 	"bytes"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
-
-	"gowsgi/config"
 )
 
 // TestAccessWriter: of several threads, every line is written once and whole, and
@@ -27,8 +24,7 @@ func TestAccessWriter(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			path := filepath.Join(t.TempDir(), "log")
-			a := openLog(t, &config.Config{AccessLog: path, AccessLogFormat: config.DefaultAccessLogFormat})
+			a, path := openLog(t, Options{})
 			pad := strings.Repeat("x", tt.length)
 			var adding sync.WaitGroup
 			for i := range tt.threads {
@@ -41,7 +37,7 @@ func TestAccessWriter(t *testing.T) {
 				})
 			}
 			adding.Wait()
-			a.close()
+			a.Close()
 			text, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
@@ -76,8 +72,7 @@ func checkLines(t *testing.T, text []byte, threads, count int, pad string) {
 // is lost.
 func TestAccessReopen(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "log")
-	a := openLog(t, &config.Config{AccessLog: path, AccessLogFormat: config.DefaultAccessLogFormat})
+	a, path := openLog(t, Options{})
 	a.add([]byte("0 0 x\n"))
 	waitForText(t, path, "\n")
 	if err := os.Rename(path, path+".1"); err != nil {
@@ -85,11 +80,11 @@ func TestAccessReopen(t *testing.T) {
 	}
 	a.add([]byte("0 1 x\n"))
 	waitForText(t, path+".1", "0 1 x\n")
-	if err := a.file.Reopen(); err != nil {
+	if err := a.Reopen(); err != nil {
 		t.Fatal(err)
 	}
 	a.add([]byte("0 2 x\n"))
-	a.close()
+	a.Close()
 	old, _ := os.ReadFile(path + ".1")
 	fresh, _ := os.ReadFile(path)
 	if string(fresh) != "0 2 x\n" {
@@ -98,15 +93,30 @@ func TestAccessReopen(t *testing.T) {
 	checkLines(t, append(old, fresh...), 1, 3, "x")
 }
 
-// TestAccessKeys: without an access log nothing is asked of the bridge.
-func TestAccessKeys(t *testing.T) {
+// TestLateLine: a line that comes after the end is written at once.
+func TestLateLine(t *testing.T) {
 	t.Parallel()
-	if keys := (*accessLog)(nil).accessKeys(); keys != nil {
+	a, path := openLog(t, Options{})
+	a.add([]byte("0 0 x\n"))
+	a.Close()
+	a.add([]byte("0 1 x\n"))
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkLines(t, text, 1, 2, "x")
+}
+
+// TestKeys: without an access log nothing is asked of the bridge, with one any
+// number of keys, each once.
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	if keys := (*Log)(nil).Keys(); keys != nil {
 		t.Errorf("got %q, want none", keys)
 	}
-	a := new(accessLog)
-	a.compile("%({A}e)s%({B}e)s")
-	if keys := a.accessKeys(); len(keys) != 2 || keys[0] != "A" || keys[1] != "B" {
-		t.Errorf("got %q", keys)
+	a, _ := openLog(t, Options{Format: strings.Repeat("%({A}e)s", 17) + "%({B}e)s"})
+	if keys := a.Keys(); len(keys) != 2 || keys[0] != "A" || keys[1] != "B" {
+		t.Errorf("got %q, want A and B", keys)
 	}
+	a.Close()
 }

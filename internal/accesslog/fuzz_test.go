@@ -1,38 +1,22 @@
-package worker
+package accesslog
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"strconv"
 	"strings"
 	"testing"
-
-	"gowsgi/config"
-	"gowsgi/protocol/http1"
-	"gowsgi/protocol/ipc"
 )
 
 // said is what a client, or an application, says of itself on the log.
 type said struct{ method, target, user, referer, agent string }
 
-// threadThat returns a thread that was told s. The parser refuses much of it;
-// here the log has to bear it alone.
-func threadThat(s said) *thread {
-	th := &thread{e: &engine{clock: ipc.NewClock(), access: &accessLog{pid: 1}}, head: new(http1.Request), c: new(conn)}
-	span := func(text string) http1.Span {
-		off := len(th.c.buf)
-		th.c.buf = append(th.c.buf, text...)
-		return http1.Span{Off: uint32(off), Len: uint32(len(text))}
+func (s said) entry() *Entry {
+	return &Entry{
+		Parsed: true, Method: []byte(s.method), Target: []byte(s.target), Minor: 1,
+		Fields: &fields{request: map[string]string{
+			"authorization": basic(s.user), "referer": s.referer, "user-agent": s.agent,
+		}},
 	}
-	th.head.Minor = 1
-	th.head.Method, th.head.Target = span(s.method), span(s.target)
-	auth := "Basic " + base64.StdEncoding.EncodeToString([]byte(s.user))
-	for _, f := range [][2]string{{"authorization", auth}, {"referer", s.referer}, {"user-agent", s.agent}} {
-		th.head.Fields = append(th.head.Fields, http1.Field{Name: span(f[0]), Value: span(f[1])})
-	}
-	th.resp.Reset(1, false)
-	th.resp.SetStatus([]byte("200 OK"))
-	return th
 }
 
 // FuzzAccessLog: whatever is logged, a line stays one line with its fields where
@@ -49,34 +33,26 @@ func FuzzAccessLog(f *testing.F) {
 		s := said{method, target, user, referer, agent}
 		checkText(t, s)
 		checkJSON(t, s)
+		checkUnparsed(t, target)
 	})
 }
 
-// checkText takes the default format's line apart as a reader of combined logs
-// does: text, then items in quotes, in which a backslash takes what follows.
-func checkText(t *testing.T, s said) {
-	line := logged(t, threadThat(s), config.DefaultAccessLogFormat, 0)
+// checkPlain fails unless every byte of the line is printable ASCII.
+func checkPlain(t *testing.T, line string) {
+	t.Helper()
 	for i := range len(line) {
 		if line[i] < ' ' || line[i] > '~' {
 			t.Fatalf("byte %#02x in %q", line[i], line)
 		}
 	}
-	var bare strings.Builder
-	var items []string
-	for rest := line; rest != ""; {
-		c := rest[0]
-		rest = rest[1:]
-		switch c {
-		case '\\': // of the user name, the only thing outside of quotes
-			bare.WriteString(`\` + rest[:1])
-			rest = rest[1:]
-		case '"':
-			item, after := untilQuote(t, rest)
-			items, rest = append(items, item), after
-		default:
-			bare.WriteByte(c)
-		}
-	}
+}
+
+// checkText takes the default format's line apart as a reader of combined logs
+// does: text, then items in quotes, in which a backslash takes what follows.
+func checkText(t *testing.T, s said) {
+	line := logged(t, Combined, s.entry(), &Ending{Status: 200})
+	checkPlain(t, line)
+	bare, items := split(t, line)
 	if len(items) != 3 {
 		t.Fatalf("got %d quoted items in %q, want 3", len(items), line)
 	}
@@ -86,10 +62,49 @@ func checkText(t *testing.T, s said) {
 			t.Errorf("item %d: got %q, want %q; line %q", i, got, want[i], line)
 		}
 	}
-	name, _, _ := strings.Cut(strings.TrimPrefix(bare.String(), " - "), " [")
+	name, _, _ := strings.Cut(strings.TrimPrefix(bare, " - "), " [")
 	if !strings.Contains(s.user, " [") && unescape(t, name) != or(s.user) {
 		t.Errorf("got user %q, want %q; line %q", unescape(t, name), or(s.user), line)
 	}
+}
+
+// checkUnparsed looks at the line of a request line that makes no sense.
+func checkUnparsed(t *testing.T, request string) {
+	e := &Entry{Target: []byte(request)}
+	end := &Ending{Outcome: Refused, Status: 400}
+	line := logged(t, `"%(r)s" %(m)s %(U)s %(q)s %(H)s %(s)s`, e, end)
+	checkPlain(t, line)
+	bare, items := split(t, line)
+	if len(items) != 1 || unescape(t, items[0]) != or(request) || bare != " - - - - 400" {
+		t.Errorf("got %q for %q", line, request)
+	}
+	line = logged(t, JSON, e, end)
+	checkPlain(t, line)
+	var got struct{ Target string }
+	if err := json.Unmarshal([]byte(line), &got); err != nil || got.Target != latin1(request) {
+		t.Errorf("got %q, %v for %q", line, err, request)
+	}
+}
+
+// split returns what is outside of quotes in the line, and what is in each pair.
+func split(t *testing.T, line string) (bare string, items []string) {
+	t.Helper()
+	var b strings.Builder
+	for rest := line; rest != ""; {
+		c := rest[0]
+		rest = rest[1:]
+		switch c {
+		case '\\': // of the user name, the only thing outside of quotes
+			b.WriteString(`\` + rest[:1])
+			rest = rest[1:]
+		case '"':
+			item, after := untilQuote(t, rest)
+			items, rest = append(items, item), after
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String(), items
 }
 
 func or(s string) string {
@@ -101,6 +116,7 @@ func or(s string) string {
 
 // untilQuote cuts at the first quote without a backslash.
 func untilQuote(t *testing.T, s string) (item, after string) {
+	t.Helper()
 	for i := 0; i < len(s); i++ {
 		switch s[i] {
 		case '\\':
@@ -115,6 +131,7 @@ func untilQuote(t *testing.T, s string) (item, after string) {
 
 // unescape undoes appendEscaped.
 func unescape(t *testing.T, s string) string {
+	t.Helper()
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
 		if s[i] != '\\' {
@@ -138,32 +155,32 @@ func unescape(t *testing.T, s string) string {
 
 // checkJSON reads the line as JSON: bytes are latin-1.
 func checkJSON(t *testing.T, s said) {
-	line := threadThat(s).appendJSON(nil, 0)
+	line := logged(t, JSON, s.entry(), &Ending{Status: 200})
+	checkPlain(t, line)
 	var got struct {
 		Method    string `json:"method"`
 		Target    string `json:"target"`
 		User      string `json:"user"`
 		Referer   string `json:"referer"`
 		UserAgent string `json:"user_agent"`
+		Status    int    `json:"status"`
 	}
-	if err := json.Unmarshal(line, &got); err != nil {
+	if err := json.Unmarshal([]byte(line), &got); err != nil {
 		t.Fatalf("%v in %q", err, line)
-	}
-	for i := range line {
-		if line[i] < ' ' || line[i] > '~' {
-			t.Fatalf("byte %#02x in %q", line[i], line)
-		}
 	}
 	for _, f := range []struct{ name, got, want string }{
 		{"method", got.Method, s.method},
 		{"target", got.Target, s.target},
-		{"user", got.User, or(s.user)},
-		{"referer", got.Referer, or(s.referer)},
-		{"user_agent", got.UserAgent, or(s.agent)},
+		{"user", got.User, s.user},
+		{"referer", got.Referer, s.referer},
+		{"user_agent", got.UserAgent, s.agent},
 	} {
 		if f.got != latin1(f.want) {
 			t.Errorf("%s: got %q, want %q", f.name, f.got, latin1(f.want))
 		}
+	}
+	if got.Status != 200 {
+		t.Errorf("got status %d, want 200", got.Status)
 	}
 }
 
