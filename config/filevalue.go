@@ -26,7 +26,7 @@ func textWords(v any) ([]string, error) {
 	case nil:
 		return []string{""}, nil
 	case string:
-		return []string{strings.TrimSpace(v)}, nil
+		return []string{v}, nil
 	}
 	return nil, &typeError{"a string"}
 }
@@ -105,7 +105,7 @@ func listWords(v any) ([]string, error) {
 		if v == "" {
 			return []string{}, nil
 		}
-		return []string{strings.TrimSpace(v)}, nil
+		return []string{v}, nil
 	case []any:
 		texts := make([]string, len(v))
 		for i := range v {
@@ -113,7 +113,7 @@ func listWords(v any) ([]string, error) {
 			if !ok {
 				return nil, &typeError{"a list of strings"}
 			}
-			texts[i] = strings.TrimSpace(s)
+			texts[i] = s
 		}
 		return texts, nil
 	}

@@ -99,7 +99,8 @@ var (
 )
 
 // parseClean is parse for texts that reach their users unharmed: a NUL ends a
-// string of the system, and JSON, on the way to a worker, holds UTF-8 only.
+// string of the system, and JSON, on the way to a worker, holds UTF-8 only. Space
+// around a text is dropped (gunicorn: validate_string).
 func parseClean[T any](s string, parse func(string) (T, error)) (T, error) {
 	var none T
 	switch {
@@ -108,7 +109,7 @@ func parseClean[T any](s string, parse func(string) (T, error)) (T, error) {
 	case !utf8.ValidString(s):
 		return none, errNotUTF8
 	}
-	return parse(s)
+	return parse(strings.TrimSpace(s))
 }
 
 func count(ptr func(*Config) *int) accessor { return number(ptr, parseCount) }
