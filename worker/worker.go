@@ -53,6 +53,11 @@ func Run() int {
 		return 1
 	}
 	p := &process{parent: par, cfg: &par.cfg}
+	if par.boot.Check {
+		// A check leaves no file behind, least of all one that only its user,
+		// perhaps root, may write.
+		p.cfg.ErrorLog = "-"
+	}
 	if p.errorLog, err = logging.Open(p.cfg.ErrorLog, 2); err != nil {
 		fmt.Fprintf(os.Stderr, "gowsgi: %v\n", err)
 		return 1
