@@ -107,6 +107,16 @@ type Config struct {
 	Umask int `json:"umask"`
 	// PIDFile is the path of the pid file, "" for none (gunicorn: pidfile).
 	PIDFile string `json:"pidfile"`
+	// ForwardedAllowIPs says whose fields are believed, those of SecureSchemeHeaders
+	// and ForwarderHeaders. Peers on unix sockets always are (gunicorn:
+	// forwarded_allow_ips).
+	ForwardedAllowIPs AllowList `json:"forwarded_allow_ips"`
+	// SecureSchemeHeaders maps names of fields, in upper case, to the value by which
+	// each says that the client spoke https (gunicorn: secure_scheme_headers).
+	SecureSchemeHeaders map[string]string `json:"secure_scheme_headers"`
+	// ForwarderHeaders lists names with an underscore, in upper case, that are taken
+	// from peers that are believed; "*" is all (gunicorn: forwarder_headers).
+	ForwarderHeaders []string `json:"forwarder_headers"`
 	// ProcName names the processes. It is never empty: by default it is
 	// DefaultProcName (gunicorn: proc_name).
 	ProcName string `json:"proc_name"`

@@ -2,7 +2,9 @@ package config
 
 import (
 	"encoding/json"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -118,4 +120,22 @@ func listWords(v any) ([]string, error) {
 		return texts, nil
 	}
 	return nil, &typeError{"a list of strings"}
+}
+
+// dictWords takes a dictionary of strings, as NAME=VALUE each (gunicorn:
+// validate_dict).
+func dictWords(v any) ([]string, error) {
+	m, ok := v.(map[string]any)
+	if !ok {
+		return nil, &typeError{"a dictionary of strings"}
+	}
+	texts := []string{}
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		value, ok := m[name].(string)
+		if !ok {
+			return nil, &typeError{"a dictionary of strings"}
+		}
+		texts = append(texts, name+"="+value)
+	}
+	return texts, nil
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -25,7 +26,10 @@ func TestDefaults(t *testing.T) {
 		MaxQueue:         2048,
 		LimitRequestLine: 4094, LimitRequestFields: 100, LimitRequestFieldSize: 8190, HeaderMap: "drop",
 		Chdir: dir, ProcName: "app", LogLevel: "info", ErrorLog: "-",
-		AccessLogFormat: DefaultAccessLogFormat, LogFormat: "text",
+		ForwardedAllowIPs:   loopback(),
+		SecureSchemeHeaders: map[string]string{"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"},
+		ForwarderHeaders:    []string{"SCRIPT_NAME", "PATH_INFO"},
+		AccessLogFormat:     DefaultAccessLogFormat, LogFormat: "text",
 	}
 	if !reflect.DeepEqual(cmd.Config, want) {
 		t.Errorf("got %+v, want %+v", cmd.Config, want)
@@ -33,6 +37,11 @@ func TestDefaults(t *testing.T) {
 	if cmd.Action != ActionRun || len(cmd.Warnings) != 0 {
 		t.Errorf("got action %v, warnings %q", cmd.Action, cmd.Warnings)
 	}
+}
+
+// loopback is the default list of proxies.
+func loopback() AllowList {
+	return AllowList{Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("::1/128")}}
 }
 
 // TestPrecedence adds the sources one by one, weakest first.
@@ -231,7 +240,7 @@ func TestWarnings(t *testing.T) {
 	t.Parallel()
 	args := []string{"--worker-tmp-dir", "/dev/shm", "-R", "--protocol", "http", "app"}
 	cmd, err := Load(args, environ(map[string]string{
-		"FORWARDED_ALLOW_IPS": "*", "SENDFILE": "0",
+		"SENDFILE":          "0",
 		"GUNICORN_CMD_ARGS": "--no-control-socket",
 		"GOWSGI_CMD_ARGS":   "--http-parser fast --http-parser=auto",
 	}), t.TempDir())
@@ -244,7 +253,6 @@ func TestWarnings(t *testing.T) {
 		"--worker-tmp-dir has no effect: gowsgi has no heartbeat files",
 		"-R/--enable-stdio-inheritance has no effect: gowsgi always behaves so",
 		"SENDFILE is ignored: --no-sendfile is not supported yet",
-		"FORWARDED_ALLOW_IPS is ignored: --forwarded-allow-ips is not supported yet",
 	}
 	if !reflect.DeepEqual(cmd.Warnings, want) {
 		t.Errorf("got %q, want %q", cmd.Warnings, want)

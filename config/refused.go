@@ -102,14 +102,12 @@ var refusals = []refusal{
 	{flag: "no-sendfile", setting: "sendfile", env: "SENDFILE"},
 	{flag: "daemon", short: "D", hint: "run gowsgi under systemd or another supervisor"},
 	{flag: "worker-tmp-dir", meta: "DIR", noop: true, hint: "gowsgi has no heartbeat files"},
-	{flag: "forwarded-allow-ips", env: "FORWARDED_ALLOW_IPS"},
 	{flag: "proxy-protocol"},
 	{flag: "proxy-allow-from", setting: "proxy_allow_ips"},
 	{flag: "protocol", meta: "STRING", harmless: []string{"http"}, hint: hintUWSGI},
 	{flag: "uwsgi-allow-from", setting: "uwsgi_allow_ips", meta: "STRING", noop: true, hint: hintUWSGI},
 	{flag: "paste", aliases: []string{"paster"}, hint: hintPaste},
 	{flag: "paste-global", setting: "raw_paste_global_conf", hint: hintPaste},
-	{flag: "forwarder-headers"},
 
 	{flag: "disable-redirect-access-to-syslog"},
 	{flag: "capture-output"},
@@ -151,7 +149,6 @@ var refusals = []refusal{
 	{flag: "control-socket-mode", meta: "INT", noop: true, hint: hintControl},
 	{flag: "no-control-socket", setting: "control_socket_disable", noop: true, hint: hintControl},
 
-	{setting: "secure_scheme_headers"},
 	{setting: "logconfig_dict", hint: hintPyLog},
 	{setting: "tmp_upload_dir", noop: true, hint: "gunicorn ignores it too"},
 	{setting: "on_dirty_starting", hint: hintDirty},

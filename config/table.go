@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -294,6 +295,24 @@ var table = []setting{
 		name: "pidfile", flag: "pid", short: "p", meta: "FILE", section: sectionMechanics,
 		doc:      "The file to write the master's process id to.",
 		accessor: text(func(c *Config) *string { return &c.PIDFile }),
+	},
+	{
+		name: "forwarded_allow_ips", flag: "forwarded-allow-ips", meta: "ADDRESSES", section: sectionMechanics,
+		env: "FORWARDED_ALLOW_IPS", defaults: []string{"127.0.0.1,::1"},
+		doc:      "The proxies that are believed: addresses and networks, separated by commas, or * for everybody. Peers on unix sockets always are.",
+		accessor: commaList(func(c *Config) *AllowList { return &c.ForwardedAllowIPs }, parseAllowList, AllowList.items),
+	},
+	{
+		name: "secure_scheme_headers", flag: "secure-scheme-headers", ours: true, meta: "NAME=VALUE", section: sectionMechanics,
+		defaults: []string{"X-FORWARDED-PROTOCOL=ssl", "X-FORWARDED-PROTO=https", "X-FORWARDED-SSL=on"},
+		doc:      "A header field in which a proxy that is believed says that the client spoke https, and the value that says so. Any other value is http; fields that disagree are answered 400. Repeatable; empty for none.",
+		accessor: dict(func(c *Config) *map[string]string { return &c.SecureSchemeHeaders }, parseSchemeHeader),
+	},
+	{
+		name: "forwarder_headers", flag: "forwarder-headers", meta: "NAMES", section: sectionMechanics,
+		defaults: []string{"SCRIPT_NAME,PATH_INFO"},
+		doc:      "The header fields with an underscore in their name, separated by commas, that are taken from a proxy that is believed; * for all. SCRIPT_NAME is cut off the path.",
+		accessor: commaList(func(c *Config) *[]string { return &c.ForwarderHeaders }, parseFieldNames, slices.Clone),
 	},
 	{
 		name: "loglevel", flag: "log-level", meta: "LEVEL", section: sectionLogging,

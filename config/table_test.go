@@ -110,8 +110,8 @@ func TestHelpNamesEverything(t *testing.T) {
 		if s.env != "" {
 			want = append(want, "Environment: "+s.env+".")
 		}
-		for _, d := range s.defaults {
-			want = append(want, "["+d)
+		if len(s.defaults) > 0 {
+			want = append(want, "["+strings.Join(s.defaults, ", "))
 		}
 		for _, w := range want {
 			if !strings.Contains(words, w) {

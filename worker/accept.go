@@ -48,7 +48,7 @@ func (e *engine) newConn(fd, listener int, sa *unix.RawSockaddrAny) *conn {
 		c = new(conn)
 	}
 	*c = conn{fd: fd, gen: c.gen + 1, listener: listener, length: -1, out: c.out[:0]}
-	c.setPeer(sa)
+	e.judgePeer(c, c.setPeer(sa))
 	for fd >= len(e.table) {
 		e.table = append(e.table, make([]*conn, max(len(e.table), 64))...)
 	}

@@ -109,6 +109,7 @@ func TestScheme(t *testing.T) {
 		{"the same twice, different", "X-Forwarded-Proto: https\r\nX-Forwarded-Proto: http\r\n", true, false},
 	} {
 		th := parsedThread(t, "GET / HTTP/1.1\r\nHost: h\r\n"+tt.fields+"\r\n")
+		th.e.forwarder = forwarderFields(proxied())
 		ok := th.trustedFields()
 		if ok != tt.ok || ok && th.req.HTTPS != tt.https {
 			t.Errorf("%s: got https %t, %t, want %t, %t", tt.name, th.req.HTTPS, ok, tt.https, tt.ok)
@@ -133,12 +134,15 @@ func TestFill(t *testing.T) {
 		{"contradiction", strings.Replace(forwarded, "\r\n\r\n", "\r\nX-Forwarded-Ssl: off\r\n\r\n", 1), "", true, 400, false, ""},
 		{"its contradiction does not matter", strings.Replace(forwarded, "\r\n\r\n", "\r\nX-Forwarded-Ssl: off\r\n\r\n", 1), "203.0.113.7:9", false, 0, false, ":"},
 		{"outside", outside, "203.0.113.7:9", false, 500, false, ""},
+		{"outside of the proxy's SCRIPT_NAME", strings.Replace(forwarded, "Host", "SCRIPT_NAME: /ap/\r\nHost", 1), "127.0.0.1:9", false, 500, false, ""},
 	} {
 		th := parsedThread(t, tt.head)
 		th.e.script, th.e.unixListener = "/app", []bool{tt.unix}
 		th.lent = make([]byte, 64)
 		th.c.headLen, th.c.length = len(tt.head), -1
-		th.c.setPeer(sockaddr(t, tt.peer))
+		th.e.cfg = proxied()
+		th.e.forwarder = forwarderFields(th.e.cfg)
+		th.e.judgePeer(th.c, th.c.setPeer(sockaddr(t, tt.peer)))
 		status, _ := th.fill()
 		if status != tt.status {
 			t.Errorf("%s: got %d, want %d", tt.name, status, tt.status)

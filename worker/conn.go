@@ -44,7 +44,7 @@ type conn struct {
 	watched  bool   // in the epoll set
 	mask     uint32 // the events it is registered for
 	listener int
-	trusted  bool // the peer may say what the client's scheme was
+	trusted  bool // the peer is a proxy that is believed
 
 	// buf holds the bytes read, buf[:n], from the first byte of the current
 	// request; nil when there are none.
@@ -103,10 +103,10 @@ func (c *conn) broken() bool { return c.gone || c.abort || c.taken }
 // remoteAddr returns the peer's address as text, empty for unix sockets.
 func (c *conn) remoteAddr() []byte { return c.addr[:c.addrLen] }
 
-// setPeer takes the peer's address from accept. An IPv4 address that came over
-// an IPv6 socket is shown as what it is.
-func (c *conn) setPeer(sa *unix.RawSockaddrAny) {
-	var ip netip.Addr
+// setPeer takes the peer's address from accept and returns it; it is not valid for
+// unix sockets. An IPv4 address that came over an IPv6 socket is shown as what it
+// is.
+func (c *conn) setPeer(sa *unix.RawSockaddrAny) (ip netip.Addr) {
 	c.addrLen, c.port = 0, 0
 	switch sa.Addr.Family {
 	case unix.AF_INET:
@@ -116,18 +116,11 @@ func (c *conn) setPeer(sa *unix.RawSockaddrAny) {
 		in := (*unix.RawSockaddrInet6)(unsafe.Pointer(sa))
 		ip, c.port = netip.AddrFrom16(in.Addr).Unmap(), ntohs(in.Port)
 	default:
-		c.trusted = true // unix: whoever may open the socket
-		return
+		return ip
 	}
 	c.addrLen = uint8(len(ip.AppendTo(c.addr[:0])))
-	c.trusted = ip == loopback4 || ip == loopback6
+	return ip
 }
-
-// Peers trusted by default (gunicorn: forwarded_allow_ips).
-var (
-	loopback4 = netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	loopback6 = netip.IPv6Loopback()
-)
 
 func ntohs(p uint16) uint16 { return p<<8 | p>>8 }
 

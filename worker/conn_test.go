@@ -35,20 +35,19 @@ func TestSetPeer(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name, peer, addr, port string
-		trusted                bool
 	}{
-		{"IPv4", "203.0.113.7:40000", "203.0.113.7", "40000", false},
-		{"longest IPv4", "255.255.255.255:65535", "255.255.255.255", "65535", false},
-		{"port 1", "203.0.113.7:1", "203.0.113.7", "1", false},
-		{"port 256", "203.0.113.7:256", "203.0.113.7", "256", false},
-		{"loopback IPv4", "127.0.0.1:1024", "127.0.0.1", "1024", true},
-		{"other loopback IPv4", "127.0.0.2:1024", "127.0.0.2", "1024", false},
-		{"IPv6", "[2001:db8::1]:443", "2001:db8::1", "443", false},
-		{"longest IPv6", "[1111:2222:3333:4444:5555:6666:7777:8888]:65535", "1111:2222:3333:4444:5555:6666:7777:8888", "65535", false},
-		{"loopback IPv6", "[::1]:5", "::1", "5", true},
-		{"IPv4 over IPv6", "[::ffff:203.0.113.7]:80", "203.0.113.7", "80", false},
-		{"loopback IPv4 over IPv6", "[::ffff:127.0.0.1]:80", "127.0.0.1", "80", true},
-		{"unix", "", "", "", true},
+		{"IPv4", "203.0.113.7:40000", "203.0.113.7", "40000"},
+		{"longest IPv4", "255.255.255.255:65535", "255.255.255.255", "65535"},
+		{"port 1", "203.0.113.7:1", "203.0.113.7", "1"},
+		{"port 256", "203.0.113.7:256", "203.0.113.7", "256"},
+		{"loopback IPv4", "127.0.0.1:1024", "127.0.0.1", "1024"},
+		{"other loopback IPv4", "127.0.0.2:1024", "127.0.0.2", "1024"},
+		{"IPv6", "[2001:db8::1]:443", "2001:db8::1", "443"},
+		{"longest IPv6", "[1111:2222:3333:4444:5555:6666:7777:8888]:65535", "1111:2222:3333:4444:5555:6666:7777:8888", "65535"},
+		{"loopback IPv6", "[::1]:5", "::1", "5"},
+		{"IPv4 over IPv6", "[::ffff:203.0.113.7]:80", "203.0.113.7", "80"},
+		{"loopback IPv4 over IPv6", "[::ffff:127.0.0.1]:80", "127.0.0.1", "80"},
+		{"unix", "", "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -56,15 +55,15 @@ func TestSetPeer(t *testing.T) {
 			// A connection is used again: nothing of the last peer may remain.
 			for _, last := range []string{"", "[1111:2222:3333:4444:5555:6666:7777:8888]:9", "127.0.0.1:9"} {
 				c.setPeer(sockaddr(t, last))
-				c.setPeer(sockaddr(t, tt.peer))
+				ip := c.setPeer(sockaddr(t, tt.peer))
 				if got := string(c.remoteAddr()); got != tt.addr {
 					t.Errorf("got address %q, want %q", got, tt.addr)
 				}
 				if got := string(c.portText(nil)); got != tt.port {
 					t.Errorf("got port %q, want %q", got, tt.port)
 				}
-				if c.trusted != tt.trusted {
-					t.Errorf("trusted: got %t, want %t", c.trusted, tt.trusted)
+				if ip.IsValid() && ip.String() != tt.addr || ip.IsValid() != (tt.addr != "") {
+					t.Errorf("got %v, want %s", ip, tt.addr)
 				}
 			}
 			if got := string(c.portText([]byte("x"))); got != "x"+tt.port {

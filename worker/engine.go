@@ -2,6 +2,7 @@ package worker
 
 import (
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"gowsgi/internal/accesslog"
 	"gowsgi/protocol/http1"
 	"gowsgi/protocol/ipc"
+	"gowsgi/protocol/proxy"
 	"gowsgi/protocol/wsgi"
 )
 
@@ -68,6 +70,10 @@ type engine struct {
 	headerMap wsgi.HeaderMap
 	// script is the SCRIPT_NAME of the process's environment.
 	script string
+	// forwarder has the fields that mean something from a trusted peer; forwardAll:
+	// all names with an underscore are its to set.
+	forwarder  proxy.Fields
+	forwardAll bool
 	// alone: there is no other worker to leave connections to.
 	alone bool
 	// recycle is called once when the worker has served its share.
@@ -129,15 +135,17 @@ type engine struct {
 
 func newEngine(cfg *config.Config, log zerolog.Logger, slot *ipc.Slot) (*engine, error) {
 	e := &engine{
-		cfg:       cfg,
-		log:       log,
-		debug:     log.GetLevel() <= zerolog.DebugLevel,
-		clock:     ipc.NewClock(),
-		slot:      slot,
-		alone:     cfg.Workers <= 1,
-		forks:     new(uint32),
-		rules:     rulesOf(cfg),
-		headerMap: wsgi.ParseHeaderMap(cfg.HeaderMap),
+		cfg:        cfg,
+		log:        log,
+		debug:      log.GetLevel() <= zerolog.DebugLevel,
+		clock:      ipc.NewClock(),
+		slot:       slot,
+		alone:      cfg.Workers <= 1,
+		forks:      new(uint32),
+		rules:      rulesOf(cfg),
+		headerMap:  wsgi.ParseHeaderMap(cfg.HeaderMap),
+		forwarder:  forwarderFields(cfg),
+		forwardAll: slices.Contains(cfg.ForwarderHeaders, "*"),
 	}
 	e.head.wait, e.body.wait = int64(readWait), int64(readWait)
 	e.idling.wait = int64(max(cfg.KeepAlive, 0))

@@ -45,8 +45,8 @@ func (e *engine) parse(c *conn, r *http1.Request, n int) *http1.Error {
 func (e *engine) mapFields(c *conn, r *http1.Request) *http1.Error {
 	kept := r.Fields[:0]
 	for _, f := range r.Fields {
-		if bytes.IndexByte(f.Name.Of(c.buf), '_') >= 0 {
-			switch e.headerMap.Judge(false) {
+		if name := f.Name.Of(c.buf); bytes.IndexByte(name, '_') >= 0 {
+			switch e.headerMap.Judge(e.mayForward(c, name)) {
 			case wsgi.RefuseUnderscore:
 				return errUnderscore
 			case wsgi.DropUnderscore:

@@ -9,6 +9,7 @@ import (
 	"gowsgi/internal/accesslog"
 	"gowsgi/protocol/http1"
 	"gowsgi/protocol/ipc"
+	"gowsgi/protocol/proxy"
 	"gowsgi/protocol/wsgi"
 	"gowsgi/worker/python"
 )
@@ -155,20 +156,21 @@ func (t *thread) fill() (status int, reason string) {
 	if c.stream {
 		q.Body = nil
 	}
+	if c.trusted && !t.trustedFields() {
+		return errScheme.Status, errScheme.Reason
+	}
 	path := h.Path.Of(c.buf)
-	if t.e.script != "" {
-		rest, ok := wsgi.SplitScript(path, t.e.script)
-		if !ok {
-			return 500, "the path is outside of SCRIPT_NAME"
-		}
-		path = rest
+	ok := true
+	switch {
+	case q.ScriptName != nil:
+		path, ok = wsgi.SplitScript(path, string(q.ScriptName))
+	case t.e.script != "":
+		path, ok = wsgi.SplitScript(path, t.e.script)
+	}
+	if !ok {
+		return 500, "the path is outside of SCRIPT_NAME"
 	}
 	q.PathInfo = t.decode(path)
-	if c.trusted {
-		if !t.trustedFields() {
-			return errScheme.Status, errScheme.Reason
-		}
-	}
 	q.QueueTime = float64(t.waited) / 1e9
 	if t.e.unixListener[c.listener] {
 		q.ServerName, q.ServerPort = wsgi.HostPort(h.Host.Of(c.buf), q.HTTPS)
@@ -187,23 +189,31 @@ func (t *thread) decode(path []byte) []byte {
 	return http1.AppendUnescaped(t.path[:0], path)
 }
 
-// trustedFields reads what a trusted peer says of the client's scheme, and since
-// when the request waits. It reports false if two fields disagree on the scheme.
+// trustedFields reads what a trusted peer says of the client's scheme, of where
+// the application is mounted, and since when the request waits. It reports false
+// if two fields disagree on the scheme.
 func (t *thread) trustedFields() bool {
 	found := false
 	for _, f := range t.head.Fields {
-		name, value := f.Name.Of(t.c.buf), f.Value.Of(t.c.buf)
-		secure, known := wsgi.Secure(name, value)
-		if !known {
-			if at := wsgi.RequestStart(name, value); at > 0 {
-				t.waited = max(t.waited, time.Now().UnixNano()-at)
-			}
+		role, means := t.e.forwarder.Find(f.Name.Of(t.c.buf))
+		if role == proxy.NoRole {
 			continue
 		}
-		if found && secure != t.req.HTTPS {
-			return false
+		value := f.Value.Of(t.c.buf)
+		switch role {
+		case proxy.Scheme:
+			secure := string(value) == means
+			if found && secure != t.req.HTTPS {
+				return false
+			}
+			found, t.req.HTTPS = true, secure
+		case proxy.ScriptName:
+			t.req.ScriptName = value // of several the last, as in gunicorn
+		case proxy.RequestStart:
+			if at := wsgi.RequestStart(value); at > 0 {
+				t.waited = max(t.waited, time.Now().UnixNano()-at)
+			}
 		}
-		found, t.req.HTTPS = true, secure
 	}
 	return true
 }

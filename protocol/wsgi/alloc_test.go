@@ -19,7 +19,6 @@ func TestAllocs(t *testing.T) {
 		{"early hints", func() { p.out = p.resp.AppendInterim(p.out[:0]) }},
 		{"refused header", func() { p.resp.AddHeader(p.status, refused) }},
 		{"lookup", func() { p.resp.Header("vary") }},
-		{"scheme", func() { Secure(p.headers[1][0], p.status) }},
 		{"host and port", func() { HostPort(host, true) }},
 	} {
 		if n := testing.AllocsPerRun(100, c.f); n != 0 {

@@ -75,13 +75,3 @@ func BenchmarkHeader(b *testing.B) {
 		}
 	}
 }
-
-func BenchmarkSecure(b *testing.B) {
-	name, value := []byte("X-Forwarded-Proto"), []byte("https")
-	b.ReportAllocs()
-	for b.Loop() {
-		if secure, _ := Secure(name, value); !secure {
-			b.Fatal("not secure")
-		}
-	}
-}

@@ -5,27 +5,6 @@ import (
 	"strings"
 )
 
-// Secure decides wsgi.url_scheme from a field line of a trusted peer (gunicorn:
-// secure_scheme_headers). known is false for a field that says nothing about it.
-// The value is compared exactly, as gunicorn does.
-func Secure(name, value []byte) (secure, known bool) {
-	switch len(name) {
-	case len("X-Forwarded-Proto"):
-		if equalFold(name, "x-forwarded-proto") {
-			return string(value) == "https", true
-		}
-	case len("X-Forwarded-Protocol"):
-		if equalFold(name, "x-forwarded-protocol") {
-			return string(value) == "ssl", true
-		}
-	case len("X-Forwarded-Ssl"):
-		if equalFold(name, "x-forwarded-ssl") {
-			return string(value) == "on", true
-		}
-	}
-	return false, false
-}
-
 // SplitScript takes the script name off the front of a path: "/app" and
 // "/app/page" give "/page". ok is false if the path lies outside of it
 // (gunicorn answers 500). script is compared as it stands, undecoded.
@@ -59,14 +38,11 @@ var (
 	https443 = []byte("443")
 )
 
-// RequestStart reads X-Request-Start, by which a proxy says when it got a
-// request: "t=" or nothing, then seconds with a fraction, or milliseconds, micro-
-// or nanoseconds, since 1970. It returns nanoseconds, 0 for any other field and
-// for a value that makes no sense.
-func RequestStart(name, value []byte) int64 {
-	if len(name) != len("X-Request-Start") || !equalFold(name, "x-request-start") {
-		return 0
-	}
+// RequestStart reads the value of X-Request-Start, by which a proxy says when it
+// got a request: "t=" or nothing, then seconds with a fraction, or milliseconds,
+// micro- or nanoseconds, since 1970. It returns nanoseconds, 0 for a value that
+// makes no sense.
+func RequestStart(value []byte) int64 {
 	seconds, err := strconv.ParseFloat(strings.TrimPrefix(string(value), "t="), 64)
 	if err != nil || !(seconds < 1e20) { // neither infinite nor not a number
 		return 0
