@@ -76,6 +76,8 @@ type engine struct {
 	forwardAll bool
 	// alone: there is no other worker to leave connections to.
 	alone bool
+	// dropped is what tellDropped has told, a wsgi.HopByHop.
+	dropped atomic.Uint32
 	// recycle is called once when the worker has served its share.
 	recycle func(served uint64)
 	quota   uint64 // 0: no limit

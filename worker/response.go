@@ -27,11 +27,30 @@ func (t *thread) StartResponse(status []byte, headers python.Headers, excInfo bo
 	} else if excInfo && t.headSent {
 		return python.Sent, ""
 	}
-	if reason := t.collect(&t.resp, status, headers); reason != "" {
+	reason := t.collect(&t.resp, status, headers)
+	if reason == "" {
+		reason = t.resp.Complete()
+	}
+	if reason != "" {
 		t.resp.Clear()
 		return python.Invalid, reason
 	}
+	if names := t.resp.Dropped(); names != 0 {
+		t.e.tellDropped(names)
+	}
 	return python.OK, ""
+}
+
+// tellDropped says once of each hop-by-hop header that the application's is not
+// sent.
+func (e *engine) tellDropped(names wsgi.HopByHop) {
+	if names &^= wsgi.HopByHop(e.dropped.Load()); names == 0 {
+		return
+	}
+	if names &^= wsgi.HopByHop(e.dropped.Or(uint32(names))); names != 0 {
+		e.log.Warn().Stringer("headers", names).
+			Msgf("Not sent of the application's headers, because hop-by-hop headers are the server's (PEP 3333): %s. This is said once.", names)
+	}
 }
 
 func (t *thread) collect(r *wsgi.Response, status []byte, headers python.Headers) string {
@@ -52,7 +71,7 @@ func (t *thread) collect(r *wsgi.Response, status []byte, headers python.Headers
 // EarlyHints implements python.Handler (RFC 8297). After the head, and to a
 // client of HTTP/1.0, nothing is sent.
 func (t *thread) EarlyHints(headers python.Headers) (python.Code, string) {
-	t.hints.Reset(1, false)
+	t.hints.Reset(1, nil, false)
 	if reason := t.collect(&t.hints, nil, headers); reason != "" {
 		return python.Invalid, reason
 	}
@@ -76,9 +95,8 @@ func (t *thread) Write(p []byte, last, mayBlock bool) (python.Code, string) {
 	}
 	var head []byte
 	if !t.headSent {
-		if len(p) == 0 && !last {
-			return python.OK, ""
-		}
+		// Also for no bytes: that is a write(b""), which sends the head (PEP 3333,
+		// The start_response() Callable).
 		head = t.openResponse(p, last)
 	}
 	p = t.bound(p, last)
@@ -100,7 +118,8 @@ func (t *thread) openResponse(p []byte, last bool) []byte {
 	}
 	c := t.c
 	t.framing = t.resp.Frame(complete)
-	if t.framing == wsgi.Close || t.e.cfg.KeepAlive <= 0 || t.e.draining.Load() {
+	// Behind a 101 there is no HTTP.
+	if t.framing == wsgi.Close || t.resp.Status == 101 || t.e.cfg.KeepAlive <= 0 || t.e.draining.Load() {
 		c.keepAlive = false
 	}
 	t.headSent = true

@@ -119,7 +119,7 @@ func (t *thread) begin(c *conn) {
 	t.c = c
 	t.start = t.e.clock.Now()
 	t.headSent, t.complete, t.cut, t.sent = false, false, false, 0
-	t.resp.Reset(t.head.Minor, t.isHead())
+	t.resp.Reset(t.head.Minor, t.head.Method.Of(c.buf), t.head.Upgrade)
 	for i := range t.scribe.environ {
 		t.scribe.environ[i] = t.scribe.environ[i][:0]
 	}

@@ -85,6 +85,16 @@ def write(environ, sr, q):
     return [b"returned"]
 
 
+def write_nothing(environ, sr, q):
+    """The first write() sends the head, also if it has nothing else to send."""
+    w = sr("200 OK", TEXT)
+    w(b"")
+    gate = Gate(q["gate"][0])
+    gate.start()
+    gate.wait()
+    return [b"returned"]
+
+
 def write_only(environ, sr, q):
     sr("200 OK", TEXT + [("Content-Length", "7")])(b"written")
     return []
@@ -191,6 +201,20 @@ def headers(environ, sr, q):
         ],
     )
     return [b"x"]
+
+
+def hop(environ, sr, q):
+    """Headers that are not the application's, as event streams set them."""
+    sr(
+        "200 OK",
+        TEXT + [("Connection", "keep-alive"), ("transfer-encoding", "chunked"), ("X-Own", "1")],
+    )
+    return [b"data: 1\n\n", b"data: 2\n\n"]
+
+
+def upgrade(environ, sr, q):
+    sr(q["status"][0], [("Connection", "Upgrade"), ("Upgrade", "echo")])
+    return []
 
 
 def closing(environ, sr, q):

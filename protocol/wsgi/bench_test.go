@@ -34,7 +34,7 @@ func newTypical() *typical {
 
 // head makes the head as one call of an application does.
 func (p *typical) head() []byte {
-	p.resp.Reset(1, false)
+	p.resp.Reset(1, get, false)
 	reason := p.resp.SetStatus(p.status)
 	for i := range p.headers {
 		reason += p.resp.AddHeader(p.headers[i][0], p.headers[i][1])

@@ -32,7 +32,7 @@ func FuzzResponse(f *testing.F) {
 		{"404 Not Found", "X: a\r b\nY : c\n: d\nPragma: no-cache", ""},
 		{"200 OK", "Trailer: X\nKeep-Alive: timeout=1\nDate: x\nServer: y", strings.Repeat("x", 70000)},
 	} {
-		for flags := range uint8(8) {
+		for flags := range uint8(16) {
 			f.Add(seed.status, seed.headers, []byte(seed.content), flags)
 		}
 	}
@@ -42,18 +42,22 @@ func FuzzResponse(f *testing.F) {
 }
 
 // checkResponse makes one response as the worker does. Of flags, bit 0 makes the
-// request a HEAD, bit 1 HTTP/1.0, bit 2 the content's length known beforehand.
+// request a HEAD, bit 1 HTTP/1.0, bit 2 the content's length known beforehand, bit
+// 3 lets the request ask for an upgrade.
 func checkResponse(t *testing.T, status string, headers []string, content []byte, flags uint8) {
 	method := "GET"
 	if flags&1 != 0 {
 		method = "HEAD"
 	}
 	var r Response
-	r.Reset(uint8(flags>>1&1^1), method == "HEAD")
+	r.Reset(uint8(flags>>1&1^1), []byte(method), flags&8 != 0)
 	if r.SetStatus([]byte(status)) != "" {
 		return
 	}
 	accepted := accept(&r, headers)
+	if r.Complete() != "" {
+		return
+	}
 	if r.ContentLength >= 0 && !r.NoContent() {
 		// The worker cuts what is longer, and closes after what is shorter.
 		if int64(len(content)) < r.ContentLength {
@@ -66,6 +70,9 @@ func checkResponse(t *testing.T, status string, headers []string, content []byte
 		complete = int64(len(content))
 	}
 	framing := r.Frame(complete)
+	if r.Status == 205 {
+		content = nil
+	}
 	wire := r.AppendHead(nil, []byte("Server: gowsgi\r\nDate: Mon, 23 Nov 2026 01:11:25 GMT\r\n"), framing, framing != Close)
 	wire = appendContent(t, wire, content, framing)
 	if framing != Close {

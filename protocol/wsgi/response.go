@@ -35,16 +35,20 @@ type Response struct {
 
 	status []byte // "200 OK"
 	fields []byte // the application's field lines, each with its CRLF
-	http10 bool
-	head   bool
+	// upgrade: an Upgrade field line is among them.
+	upgrade bool
+	dropped HopByHop // see Dropped
+
+	// Of the request.
+	http10, head, connect, mayUpgrade bool
 }
 
-// Reset prepares for the response to one request: HTTP/1.minor, and whether its
-// method is HEAD.
-func (r *Response) Reset(minor uint8, head bool) {
-	r.status, r.fields = r.status[:0], r.fields[:0]
-	r.Status, r.ContentLength = 0, -1
-	r.http10, r.head = minor == 0, head
+// Reset prepares for the response to one request: HTTP/1.minor, its method, and
+// whether it asked for an upgrade.
+func (r *Response) Reset(minor uint8, method []byte, upgrade bool) {
+	r.Clear()
+	r.http10, r.mayUpgrade = minor == 0, upgrade
+	r.head, r.connect = string(method) == "HEAD", string(method) == "CONNECT"
 }
 
 // Clear forgets what the application gave, for start_response with exc_info:
@@ -52,11 +56,12 @@ func (r *Response) Reset(minor uint8, head bool) {
 func (r *Response) Clear() {
 	r.status, r.fields = r.status[:0], r.fields[:0]
 	r.Status, r.ContentLength = 0, -1
+	r.upgrade, r.dropped = false, 0
 }
 
-// SetStatus takes a status string, "200 OK". The reason for a refusal is returned,
-// or "". Interim codes (1xx) are the server's, but for 101, which an application
-// that took the connection over may need.
+// SetStatus takes a status string, "200 OK". It comes before the headers. The
+// reason for a refusal is returned, or "". Interim codes (1xx) are the server's,
+// but for 101, which an application that takes the connection over may need.
 func (r *Response) SetStatus(s []byte) (reason string) {
 	if len(s) < 3 || !isDigit(s[0]) || !isDigit(s[1]) || !isDigit(s[2]) || (len(s) > 3 && s[3] != ' ') {
 		return "the status must be three digits, a space and a reason"
@@ -64,6 +69,9 @@ func (r *Response) SetStatus(s []byte) (reason string) {
 	code := int(s[0]-'0')*100 + int(s[1]-'0')*10 + int(s[2]-'0')
 	if code < 200 && code != 101 {
 		return "the status must be 101 or at least 200"
+	}
+	if code == 101 && !r.mayUpgrade {
+		return "the status 101 is for requests that ask for an upgrade"
 	}
 	if !fieldValue(s) {
 		return "the status contains a control character"
@@ -73,9 +81,14 @@ func (r *Response) SetStatus(s []byte) (reason string) {
 	return ""
 }
 
-// AddHeader takes one header. The reason for a refusal is returned, or "". The
-// headers that belong to the connection and not to the application are dropped,
-// as gunicorn does (PEP 3333, Other HTTP Features, forbids them).
+// AddHeader takes one header. The reason for a refusal is returned, or "".
+//
+// Hop-by-hop headers are dropped, and Dropped tells. PEP 3333 (Other HTTP
+// Features) forbids them to applications and would have the server raise an error.
+// But gunicorn drops them, and so there are applications that rely on it: event
+// streams with "Connection: keep-alive", views that pass on all of what another
+// server answered. So are Server and Date, which the server sends itself. Upgrade
+// is kept with 101 and 426, for which RFC 9110, 7.8 wants it.
 func (r *Response) AddHeader(name, value []byte) (reason string) {
 	if len(name) == 0 || !token(name) {
 		return "a response header's name is not a token"
@@ -83,16 +96,44 @@ func (r *Response) AddHeader(name, value []byte) (reason string) {
 	if !fieldValue(value) {
 		return "a response header's value contains a control character"
 	}
-	switch ownership(name) {
-	case server:
-		return ""
-	case contentLength:
+	switch owner := ownership(name); {
+	case owner == application:
+	case owner == contentLength:
 		return r.setLength(value)
+	case owner == server || !r.keepsHop(owner):
+		return ""
 	}
 	r.fields = append(r.fields, name...)
 	r.fields = append(r.fields, ':', ' ')
 	r.fields = append(r.fields, value...)
 	r.fields = append(r.fields, '\r', '\n')
+	return ""
+}
+
+// keepsHop decides about a hop-by-hop header, and reports whether it is sent.
+func (r *Response) keepsHop(name owner) bool {
+	if r.Status == 101 || r.Status == 426 {
+		switch name {
+		case hopUpgrade:
+			r.upgrade = true
+			return true
+		case hopConnection: // AppendHead says what it would
+			return false
+		}
+	}
+	r.dropped |= 1 << (name - hopConnection)
+	return false
+}
+
+// Dropped returns the hop-by-hop headers that were dropped.
+func (r *Response) Dropped() HopByHop { return r.dropped }
+
+// Complete looks at the head as a whole, when all headers have been added. The
+// reason for a refusal is returned, or "".
+func (r *Response) Complete() (reason string) {
+	if r.Status == 101 && !r.upgrade {
+		return "the status 101 needs an Upgrade header"
+	}
 	return ""
 }
 
@@ -134,6 +175,11 @@ func (r *Response) Frame(complete int64) Framing {
 	switch {
 	case r.NoContent():
 		return None
+	case r.connect && r.Status/100 == 2:
+		return Close // a tunnel has no framing (RFC 9110, 9.3.6)
+	case r.Status == 205:
+		r.ContentLength = 0 // there can be no content (RFC 9110, 15.3.6)
+		return Length
 	case r.ContentLength >= 0:
 		return Length
 	case r.http10:
@@ -153,15 +199,22 @@ func (r *Response) AppendHead(dst, common []byte, f Framing, keepAlive bool) []b
 	}
 	dst = append(dst, "\r\n"...)
 	dst = append(dst, common...)
-	if keepAlive {
+	switch {
+	case r.Status == 101:
+		dst = append(dst, "Connection: upgrade\r\n"...)
+	case r.upgrade && keepAlive:
+		dst = append(dst, "Connection: keep-alive, upgrade\r\n"...)
+	case r.upgrade:
+		dst = append(dst, "Connection: close, upgrade\r\n"...)
+	case keepAlive:
 		dst = append(dst, "Connection: keep-alive\r\n"...)
-	} else {
+	default:
 		dst = append(dst, "Connection: close\r\n"...)
 	}
 	switch {
 	case f == Chunked:
 		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
-	case r.ContentLength >= 0 && r.Status >= 200 && r.Status != 204:
+	case f != Close && r.ContentLength >= 0 && r.Status >= 200 && r.Status != 204:
 		dst = append(dst, "Content-Length: "...)
 		dst = strconv.AppendInt(dst, r.ContentLength, 10)
 		dst = append(dst, "\r\n"...)
@@ -198,97 +251,3 @@ func (r *Response) Header(name string) (value []byte) {
 }
 
 var crlf = []byte("\r\n")
-
-// owner says whose a header is.
-type owner uint8
-
-const (
-	application owner = iota
-	server
-	contentLength
-)
-
-// ownership looks at the length first: most names end there.
-func ownership(name []byte) owner {
-	switch len(name) {
-	case 2:
-		return serverIf(equalFold(name, "te"))
-	case 4:
-		return serverIf(equalFold(name, "date"))
-	case 6:
-		return serverIf(equalFold(name, "server"))
-	case 7:
-		return serverIf(equalFold(name, "trailer") || equalFold(name, "upgrade"))
-	case 8:
-		return serverIf(equalFold(name, "trailers"))
-	case 10:
-		return serverIf(equalFold(name, "connection") || equalFold(name, "keep-alive"))
-	case 14:
-		if equalFold(name, "content-length") {
-			return contentLength
-		}
-	case 17:
-		return serverIf(equalFold(name, "transfer-encoding"))
-	case 18:
-		return serverIf(equalFold(name, "proxy-authenticate"))
-	case 19:
-		return serverIf(equalFold(name, "proxy-authorization"))
-	}
-	return application
-}
-
-func serverIf(b bool) owner {
-	if b {
-		return server
-	}
-	return application
-}
-
-func isDigit(c byte) bool { return c-'0' <= 9 }
-
-// equalFold compares ASCII without regard to case; lower or mixed case in s.
-func equalFold(b []byte, s string) bool {
-	if len(b) != len(s) {
-		return false
-	}
-	for i := range b {
-		if lower(b[i]) != lower(s[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func lower(c byte) byte {
-	if c-'A' <= 'Z'-'A' {
-		return c + 'a' - 'A'
-	}
-	return c
-}
-
-// token reports whether b consists of tchar only (RFC 9110, 5.6.2).
-func token(b []byte) bool {
-	for _, c := range b {
-		if !tchar[c] {
-			return false
-		}
-	}
-	return true
-}
-
-// fieldValue reports whether b holds no control character but tab (RFC 9110, 5.5).
-func fieldValue(b []byte) bool {
-	for _, c := range b {
-		if c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
-}
-
-var tchar = func() (t [256]bool) {
-	for _, c := range []byte("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
-		t[c] = true
-	}
-	return t
-}()

@@ -8,8 +8,17 @@ import (
 // newResponse returns a response to a GET of HTTP/1.1.
 func newResponse() *Response {
 	r := new(Response)
-	r.Reset(1, false)
+	r.Reset(1, get, false)
 	return r
+}
+
+var get = []byte("GET")
+
+func methodOf(head bool) []byte {
+	if head {
+		return []byte("HEAD")
+	}
+	return get
 }
 
 // give gives r a status and headers, "Name: value" each, and fails the test when
@@ -31,6 +40,7 @@ func give(tb testing.TB, r *Response, status string, headers ...string) {
 const (
 	badStatus   = "the status must be three digits, a space and a reason"
 	lowStatus   = "the status must be 101 or at least 200"
+	notAsked    = "the status 101 is for requests that ask for an upgrade"
 	ctlStatus   = "the status contains a control character"
 	badName     = "a response header's name is not a token"
 	ctlValue    = "a response header's value contains a control character"
@@ -52,7 +62,7 @@ func TestSetStatus(t *testing.T) {
 		{"rfc9112-4-tab-in-reason", "200 a\tb", "", 200},
 		{"rfc9110-15-unknown-code", "799 Own", "", 799},
 		{"rfc9110-15-last-code", "999 Last", "", 999},
-		{"rfc9110-15.2.2-101", "101 Switching Protocols", "", 101},
+		{"rfc9110-15.2.2-101-unasked", "101 Switching Protocols", notAsked, 0},
 		{"pep3333-empty", "", badStatus, 0},
 		{"pep3333-two-digits", "20", badStatus, 0},
 		{"pep3333-four-digits", "2000 OK", badStatus, 0},
@@ -156,7 +166,83 @@ func TestAddHeader(t *testing.T) {
 			if r.ContentLength != -1 {
 				t.Errorf("got a length of %d, want none", r.ContentLength)
 			}
+			dropped := ""
+			if strings.HasPrefix(tt.name, "pep3333-hop") {
+				dropped = tt.header
+			}
+			if got := r.Dropped().String(); !strings.EqualFold(got, dropped) {
+				t.Errorf("got %q dropped, want %q", got, dropped)
+			}
+			r.Clear()
+			if r.Dropped() != 0 {
+				t.Error("Clear did not forget what was dropped")
+			}
 		})
+	}
+}
+
+// TestUpgrade: a 101 goes to a client that asked for it and names the protocol, a
+// 426 names those it may ask for, and no other response has Upgrade (RFC 9110, 7.8).
+func TestUpgrade(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, status string
+		headers      []string
+		want         string // behind the status line
+		dropped      string
+	}{
+		{"rfc9110-7.8-101", "101 Switching Protocols", []string{"Upgrade: websocket", "Connection: Upgrade"},
+			"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n", ""},
+		{"rfc9110-15.5.22-426", "426 Upgrade Required", []string{"upgrade: websocket", "Content-Length: 0"},
+			"Connection: keep-alive, upgrade\r\nContent-Length: 0\r\nupgrade: websocket\r\n\r\n", ""},
+		{"pep3333-hop-upgrade-with-200", "200 OK", []string{"Upgrade: h2c", "Content-Length: 0"},
+			"Connection: keep-alive\r\nContent-Length: 0\r\n\r\n", "Upgrade"},
+		{"pep3333-hop-te-with-101", "101 Switching Protocols", []string{"Keep-Alive: 5", "Upgrade: websocket", "TE: trailers"},
+			"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n", "Keep-Alive, TE"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := new(Response)
+			r.Reset(1, get, true)
+			give(t, r, tt.status, tt.headers...)
+			if reason := r.Complete(); reason != "" {
+				t.Fatal(reason)
+			}
+			if _, got, _ := strings.Cut(headOf(r, -1), "\r\n"); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+			if got := r.Dropped().String(); got != tt.dropped {
+				t.Errorf("got %q dropped, want %q", got, tt.dropped)
+			}
+		})
+	}
+	r := new(Response)
+	r.Reset(1, get, true)
+	give(t, r, "101 Switching Protocols", "X: y")
+	if r.Complete() != "the status 101 needs an Upgrade header" {
+		t.Errorf("a 101 without Upgrade: got %q", r.Complete())
+	}
+	r.Clear()
+	give(t, r, "426 Upgrade Required", "Upgrade: websocket")
+	if got := string(r.AppendHead(nil, nil, Chunked, false)); !strings.Contains(got, "\r\nConnection: close, upgrade\r\n") {
+		t.Errorf("got %q, want the connection closed", got)
+	}
+}
+
+// TestConnect: a 2xx to CONNECT begins a tunnel, whose content has no framing
+// (RFC 9110, 9.3.6); other answers are like any.
+func TestConnect(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[string]string{
+		"200 OK":        "HTTP/1.1 200 OK\r\nConnection: close\r\nX: y\r\n\r\n",
+		"405 Forbidden": "HTTP/1.1 405 Forbidden\r\nConnection: keep-alive\r\nContent-Length: 5\r\nX: y\r\n\r\n",
+	} {
+		r := new(Response)
+		r.Reset(1, []byte("CONNECT"), false)
+		give(t, r, status, "Content-Length: 5", "X: y")
+		if got := headOf(r, 5); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }
 
@@ -245,8 +331,8 @@ func TestClear(t *testing.T) {
 	for _, minor := range []uint8{0, 1} {
 		for _, head := range []bool{false, true} {
 			fresh, used := new(Response), new(Response)
-			fresh.Reset(minor, head)
-			used.Reset(minor, head)
+			fresh.Reset(minor, methodOf(head), false)
+			used.Reset(minor, methodOf(head), false)
 			give(t, used, "304 Not Modified", "Content-Length: 12", "Set-Cookie: secret=1", "ETag: x")
 			used.Clear()
 			if used.Status != 0 || used.ContentLength != -1 || len(used.StatusText()) != 0 {
@@ -269,9 +355,9 @@ func TestClear(t *testing.T) {
 func TestReset(t *testing.T) {
 	t.Parallel()
 	r := new(Response)
-	r.Reset(0, true)
+	r.Reset(0, []byte("HEAD"), true)
 	give(t, r, "404 Not Found", "Content-Length: 12", "X: 1")
-	r.Reset(1, false)
+	r.Reset(1, get, false)
 	give(t, r, "200 OK")
 	if got, want := headOf(r, -1), "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
