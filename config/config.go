@@ -56,6 +56,28 @@ type Config struct {
 	// QueueTimeout is how long a request may wait for a free application thread
 	// before it is answered 503. 0: no limit.
 	QueueTimeout time.Duration `json:"queue_timeout"`
+	// HeaderTimeout is how long a client may take for the head of a request, from
+	// its first byte (on a new connection: from accept). 0: no limit. gunicorn's
+	// sync worker waits for ever.
+	HeaderTimeout time.Duration `json:"header_timeout"`
+	// BodyTimeout is how long a client may send nothing of content that is waited
+	// for. 0: no limit, and BodyMinRate has no effect.
+	BodyTimeout time.Duration `json:"body_timeout"`
+	// BodyMinRate is the least average rate of content in bytes a second, counted
+	// from BodyTimeout after the head on. 0: any.
+	BodyMinRate int `json:"body_min_rate"`
+	// SendTimeout is how long a client may take nothing of a response that waits
+	// for it. 0: no limit, and SendMinRate has no effect.
+	SendTimeout time.Duration `json:"send_timeout"`
+	// SendMinRate is the least average rate in bytes a second at which a response
+	// that waits is taken, counted from SendTimeout after the wait began on. 0: any.
+	SendMinRate int `json:"send_min_rate"`
+	// RequestBuffer is how many bytes of content are read before the call; longer
+	// content is read by the application, as it goes.
+	RequestBuffer int `json:"request_buffer"`
+	// ResponseBuffer is how many bytes the application may be ahead of the client,
+	// per connection; the application's thread waits beyond that.
+	ResponseBuffer int `json:"response_buffer"`
 
 	// LimitRequestLine, LimitRequestFields and LimitRequestFieldSize are the
 	// numbers given, 0 or more; http1.Limits.Normalize says what they mean.

@@ -206,6 +206,48 @@ var table = []setting{
 		accessor: seconds(func(c *Config) *time.Duration { return &c.QueueTimeout }),
 	},
 	{
+		name: "header_timeout", flag: "header-timeout", ours: true, meta: "SECONDS", unit: "seconds", section: sectionWorkers,
+		defaults: []string{"60"},
+		doc:      "How long a client may take to send the head of a request before it is answered 408. 0 is no limit.",
+		accessor: seconds(func(c *Config) *time.Duration { return &c.HeaderTimeout }),
+	},
+	{
+		name: "body_timeout", flag: "body-timeout", ours: true, meta: "SECONDS", unit: "seconds", section: sectionWorkers,
+		defaults: []string{"60"},
+		doc:      "How long a client may send nothing while content of its request is waited for, before it is answered 408. 0 is no limit, and none for body_min_rate either.",
+		accessor: seconds(func(c *Config) *time.Duration { return &c.BodyTimeout }),
+	},
+	{
+		name: "body_min_rate", flag: "body-min-rate", ours: true, meta: "INT", unit: "bytes/s", section: sectionWorkers,
+		defaults: []string{"240"},
+		doc:      "The average rate at which a client must send content, counted from body_timeout after the head on; a slower one is answered 408. 0 is any.",
+		accessor: count(func(c *Config) *int { return &c.BodyMinRate }),
+	},
+	{
+		name: "send_timeout", flag: "send-timeout", ours: true, meta: "SECONDS", unit: "seconds", section: sectionWorkers,
+		defaults: []string{"60"},
+		doc:      "How long a client may take nothing of a response that waits for it, before its connection is closed. 0 is no limit, and none for send_min_rate either.",
+		accessor: seconds(func(c *Config) *time.Duration { return &c.SendTimeout }),
+	},
+	{
+		name: "send_min_rate", flag: "send-min-rate", ours: true, meta: "INT", unit: "bytes/s", section: sectionWorkers,
+		defaults: []string{"240"},
+		doc:      "The average rate at which a client must take a response that waits for it, counted from send_timeout after the wait began on; the connection of a slower one is closed. 0 is any.",
+		accessor: count(func(c *Config) *int { return &c.SendMinRate }),
+	},
+	{
+		name: "request_buffer", flag: "request-buffer", ours: true, meta: "INT", unit: "bytes", section: sectionWorkers,
+		defaults: []string{"1048576"},
+		doc:      "How much content of a request is read before it takes an application thread. Longer content is read while the application runs.",
+		accessor: count(func(c *Config) *int { return &c.RequestBuffer }),
+	},
+	{
+		name: "response_buffer", flag: "response-buffer", ours: true, meta: "INT", unit: "bytes", section: sectionWorkers,
+		defaults: []string{"1048576"},
+		doc:      "How much of a response is kept for a client that reads slowly, beyond what the kernel keeps. The application's thread waits only for the rest to fit.",
+		accessor: count(func(c *Config) *int { return &c.ResponseBuffer }),
+	},
+	{
 		name: "limit_request_line", flag: "limit-request-line", meta: "INT", unit: "bytes", section: sectionSecurity,
 		defaults: []string{"4094"},
 		doc:      "The longest request line. 0 is 1 MiB; anything above 8190 is 8190.",

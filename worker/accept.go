@@ -47,7 +47,7 @@ func (e *engine) newConn(fd, listener int, sa *unix.RawSockaddrAny) *conn {
 	} else {
 		c = new(conn)
 	}
-	*c = conn{fd: fd, gen: c.gen + 1, listener: listener, length: -1, out: c.out[:0]}
+	*c = conn{fd: fd, gen: c.gen + 1, listener: listener, length: -1}
 	e.judgePeer(c, c.setPeer(sa))
 	for fd >= len(e.table) {
 		e.table = append(e.table, make([]*conn, max(len(e.table), 64))...)
@@ -73,12 +73,16 @@ func (e *engine) watch(c *conn, mask uint32) {
 	} else {
 		err = e.conns.add(c.fd, c.gen, mask)
 	}
-	if err != nil {
-		e.log.Error().Err(err).Msg("Cannot watch a connection")
-		e.close(c)
+	switch {
+	case err == nil:
+		c.watched, c.mask = true, mask
 		return
+	case c.state == calling: // it is its thread's to close
+		e.lose(c, accesslog.Lost)
+	default:
+		e.close(c)
 	}
-	c.watched, c.mask = true, mask
+	e.log.Error().Err(err).Msg("Cannot watch a connection")
 }
 
 // unwatch takes c out of the set: a level-triggered event that nobody acts on
@@ -115,9 +119,6 @@ func (e *engine) drop(c *conn) {
 	_ = unix.Close(c.fd)
 	e.open--
 	e.slot.Connections.Add(-1)
-	if cap(c.out) > minBuffer {
-		c.out = nil
-	}
 	e.free = append(e.free, c)
 	if e.open == 0 && e.draining.Load() {
 		e.wake()
@@ -126,6 +127,7 @@ func (e *engine) drop(c *conn) {
 
 // release gives c's buffers back.
 func (e *engine) release(c *conn) {
+	e.discardOutput(c)
 	if c.buf != nil {
 		e.bufs.put(c.buf)
 		c.buf, c.n = nil, 0

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"gowsgi/internal/accesslog"
 	"gowsgi/protocol/http1"
 )
 
@@ -70,12 +71,24 @@ type conn struct {
 	// have been given to the application.
 	read int64
 
-	out      []byte // the part of responses the socket did not take yet
-	taken    bool   // the application has a copy and goes on with it
-	abort    bool   // close without finishing: the response is cut
-	gone     bool   // the client is
-	unread   bool   // content was left unread: shut down, do not just close
-	lingered int    // bytes discarded
+	// bodySince is the ipc.Clock time since when content is waited for, bodyCame
+	// how many bytes have come since.
+	bodySince, bodyCame int64
+
+	// out is what the socket has not taken yet of responses, nil if that is
+	// nothing. While the connection is calling, it belongs to the loop, under the
+	// mutex, if shared is set, and else to the thread.
+	out    *output
+	shared bool
+	behind bool // the thread's: out may hold something, shared or not
+	// lost is the loop's: how it ended when it sent; OK: not.
+	lost accesslog.Outcome
+
+	taken    bool // the application has a copy and goes on with it
+	abort    bool // close without finishing: the response is cut
+	gone     bool // the client is
+	unread   bool // content was left unread: shut down, do not just close
+	lingered int  // bytes discarded
 
 	// late records the end of a response that the thread left to the loop; nil: none.
 	late *late
@@ -95,7 +108,12 @@ type conn struct {
 }
 
 // unsent returns how many bytes of responses the socket did not take yet.
-func (c *conn) unsent() int64 { return int64(len(c.out)) }
+func (c *conn) unsent() int64 {
+	if c.out == nil {
+		return 0
+	}
+	return int64(c.out.n) + c.out.file.left
+}
 
 // broken reports whether nothing more is sent on c, whatever is left.
 func (c *conn) broken() bool { return c.gone || c.abort || c.taken }

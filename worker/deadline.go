@@ -1,17 +1,22 @@
 package worker
 
+import "math"
+
+// never is when what has no deadline is due.
+const never int64 = math.MaxInt64
+
 // deadlines is a list of connections that all wait the same length of time, so
 // that the order in which they came is the order in which they are due: adding
 // and removing are a few stores. The engine's mutex guards it.
 type deadlines struct {
-	// wait is that time in nanoseconds.
+	// wait is that time in nanoseconds; negative: for ever.
 	wait        int64
 	first, last *conn
 }
 
 // add puts c, which is in no list, at the end.
 func (l *deadlines) add(c *conn, now int64) {
-	c.due = now + l.wait
+	c.due = l.due(now)
 	c.list = l
 	c.prev, c.next = l.last, nil
 	if l.last != nil {
@@ -20,6 +25,14 @@ func (l *deadlines) add(c *conn, now int64) {
 		l.first = c
 	}
 	l.last = c
+}
+
+// due returns when what begins to wait now is due.
+func (l *deadlines) due(now int64) int64 {
+	if l.wait < 0 {
+		return never
+	}
+	return now + l.wait
 }
 
 // leave takes c out of the list it is in, if any.
@@ -43,7 +56,7 @@ func (c *conn) leave() {
 
 // waitIn puts c in l, out of any other.
 func (c *conn) waitIn(l *deadlines, now int64) {
-	if c.list == l && c.due == now+l.wait {
+	if c.list == l && c.due == l.due(now) {
 		return
 	}
 	c.leave()

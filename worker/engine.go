@@ -20,18 +20,8 @@ import (
 
 // Times and sizes that are not settings.
 const (
-	// maxBody is how much content is read before an application thread is
-	// taken; what is longer is read by the application, as it goes.
-	maxBody = 1 << 20
 	// streamBuffer is the least room chunks of a streamed content are read into.
 	streamBuffer = 64 << 10
-	// highWater is how far the application may be ahead of the client.
-	highWater = 256 << 10
-	// readWait is how long a client may take for a head, and again for content
-	// that is read before the call; writeWait how long it may take nothing of
-	// a response.
-	readWait  = 60 * time.Second
-	writeWait = 60 * time.Second
 	// lingerWait and lingerMax bound how long, and how much, a connection that
 	// was shut down is read.
 	lingerWait = 2 * time.Second
@@ -133,6 +123,8 @@ type engine struct {
 
 	head, body, idling, flush, linger deadlines
 	lists                             [5]*deadlines
+	// bodyPace and sendPace are what is asked of clients. They do not change.
+	bodyPace, sendPace pace
 }
 
 func newEngine(cfg *config.Config, log zerolog.Logger, slot *ipc.Slot) (*engine, error) {
@@ -149,9 +141,11 @@ func newEngine(cfg *config.Config, log zerolog.Logger, slot *ipc.Slot) (*engine,
 		forwarder:  forwarderFields(cfg),
 		forwardAll: slices.Contains(cfg.ForwarderHeaders, "*"),
 	}
-	e.head.wait, e.body.wait = int64(readWait), int64(readWait)
+	e.bodyPace = newPace(cfg.BodyTimeout, cfg.BodyMinRate)
+	e.sendPace = newPace(cfg.SendTimeout, cfg.SendMinRate)
+	e.head.wait, e.body.wait = limit(cfg.HeaderTimeout), e.bodyPace.wait
 	e.idling.wait = int64(max(cfg.KeepAlive, 0))
-	e.flush.wait, e.linger.wait = int64(writeWait), int64(lingerWait)
+	e.flush.wait, e.linger.wait = e.sendPace.wait, int64(lingerWait)
 	e.lists = [...]*deadlines{&e.head, &e.body, &e.idling, &e.flush, &e.linger}
 	e.watcher.init(e.rules.Fields)
 	e.logTo(nil)
@@ -347,22 +341,22 @@ func drainFD(fd int) {
 // patience returns how many milliseconds the leader may sleep: to the next
 // deadline, negative if there is none.
 func (e *engine) patience(now int64) int {
-	due := int64(0)
+	due := never
 	for _, l := range e.lists {
-		if l.first != nil && (due == 0 || l.first.due < due) {
-			due = l.first.due
+		if l.first != nil {
+			due = min(due, l.first.due)
 		}
 	}
 	for _, at := range []int64{e.acceptAt, e.drainEnd} {
-		if at != 0 && (due == 0 || at < due) {
-			due = at
+		if at != 0 {
+			due = min(due, at)
 		}
 	}
-	if due == 0 && (len(e.threads) == 1 || e.open == 0) {
+	if due == never && (len(e.threads) == 1 || e.open == 0) {
 		return -1
 	}
 	ms := 1000 // other threads may add earlier deadlines meanwhile
-	if due != 0 && (len(e.threads) == 1 || due < now+int64(time.Second)) {
+	if due != never && (len(e.threads) == 1 || due < now+int64(time.Second)) {
 		ms = int((due - now + int64(time.Millisecond) - 1) / int64(time.Millisecond))
 	}
 	return max(ms, 1)
@@ -459,12 +453,14 @@ func (e *engine) topEvent(t *thread, fd int) {
 func (e *engine) expire(now int64) {
 	for _, l := range e.lists {
 		for c := l.first; c != nil && c.due <= now; c = l.first {
-			if (l == &e.head && c.n > 0) || l == &e.body {
+			switch {
+			case l == &e.head && c.n > 0, l == &e.body:
 				e.refuse(c, errTimeout)
-				continue
+			case l == &e.flush:
+				e.flushOverdue(c, now)
+			default:
+				e.close(c)
 			}
-			e.settleLate(c, accesslog.Timeout)
-			e.close(c)
 		}
 	}
 }

@@ -196,12 +196,12 @@ func TestTimeouts(t *testing.T) {
 		after    time.Duration
 		want     int // 0: closed without a word, -1: still open
 	}{
-		{"nothing sent, in time", "", readWait - time.Second, -1},
-		{"nothing sent", "", readWait + time.Second, 0},
-		{"half a head, in time", "GET / HT", readWait - time.Second, -1},
-		{"half a head", "GET / HT", readWait + time.Second, 408},
-		{"half the content", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nab", readWait + time.Second, 408},
-		{"half a chunk", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nab", readWait + time.Second, 408},
+		{"nothing sent, in time", "", time.Minute - time.Second, -1},
+		{"nothing sent", "", time.Minute + time.Second, 0},
+		{"half a head, in time", "GET / HT", time.Minute - time.Second, -1},
+		{"half a head", "GET / HT", time.Minute + time.Second, 408},
+		{"half the content", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nab", time.Minute + time.Second, 408},
+		{"half a chunk", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nab", time.Minute + time.Second, 408},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -336,11 +336,11 @@ func TestAssemble(t *testing.T) {
 	}
 }
 
-// TestStream: content longer than maxBody does not wait for its end.
+// TestStream: content longer than RequestBuffer does not wait for its end.
 func TestStream(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, head, part string }{
-		{"length", fmt.Sprintf("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n", maxBody+1), ""},
+		{"length", fmt.Sprintf("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n", testConfig().RequestBuffer+1), ""},
 		{"chunks", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n", fmt.Sprintf("%x\r\n%s\r\n", 4096, strings.Repeat("x", 4096))},
 	} {
 		r := newRig(t, testConfig())
@@ -348,7 +348,7 @@ func TestStream(t *testing.T) {
 		send(t, client, tt.head)
 		r.input(r.watcher.lead, c)
 		for sent := 0; c.state == reading; sent += len(tt.part) {
-			if sent > 2*maxBody {
+			if sent > 2*testConfig().RequestBuffer {
 				t.Fatalf("%s: still not streamed after %d bytes", tt.name, sent)
 			}
 			send(t, client, tt.part)
@@ -357,7 +357,7 @@ func TestStream(t *testing.T) {
 		if c.state != queued || !c.stream {
 			t.Errorf("%s: got state %v, stream %t", tt.name, c.state, c.stream)
 		}
-		if c.bodyLen >= 2*maxBody {
+		if c.bodyLen >= 2*testConfig().RequestBuffer {
 			t.Errorf("%s: got %d bytes ahead of the application", tt.name, c.bodyLen)
 		}
 	}

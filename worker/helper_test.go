@@ -56,7 +56,12 @@ type rig struct {
 }
 
 func testConfig() *config.Config {
-	return &config.Config{Workers: 1, Threads: 1, KeepAlive: 2 * time.Second, GracefulTimeout: patience}
+	return &config.Config{
+		Workers: 1, Threads: 1, KeepAlive: 2 * time.Second, GracefulTimeout: patience,
+		HeaderTimeout: time.Minute, BodyTimeout: time.Minute, BodyMinRate: 240,
+		SendTimeout: time.Minute, SendMinRate: 240,
+		RequestBuffer: 1 << 20, ResponseBuffer: 256 << 10,
+	}
 }
 
 // newRig makes an engine with threads that do not run yet.

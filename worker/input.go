@@ -6,7 +6,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"gowsgi/internal/accesslog"
 	"gowsgi/protocol/http1"
 )
 
@@ -44,7 +43,20 @@ func (e *engine) input(t *thread, c *conn) {
 		c.waitIn(&e.head, c.arrived)
 	}
 	c.n += n
+	if c.list == &e.body && !e.bodyProgress(c, n) {
+		e.refuse(c, errTimeout)
+		return
+	}
 	e.advance(t, c)
+}
+
+// bodyProgress notes that n bytes of content came in. It reports false if the
+// client is slower than it may be.
+func (e *engine) bodyProgress(c *conn, n int) bool {
+	now := e.clock.Now()
+	c.bodyCame += int64(n)
+	c.waitIn(&e.body, now)
+	return !e.bodyPace.tooSlow(now-c.bodySince, c.bodyCame)
 }
 
 // hangUp ends a connection whose client has closed it. With a request half sent
@@ -198,11 +210,12 @@ func (e *engine) readHead(t *thread, c *conn, n int) *http1.Error {
 	c.headLen = n
 	c.length, c.chunked = r.ContentLength, r.Chunked
 	c.keepAlive = r.KeepAlive
-	c.stream = c.length > maxBody
+	c.stream = c.length > int64(e.cfg.RequestBuffer)
 	if c.length <= 0 && !c.chunked {
 		return nil
 	}
-	c.waitIn(&e.body, e.clock.Now())
+	c.bodySince, c.bodyCame = e.clock.Now(), 0
+	c.waitIn(&e.body, c.bodySince)
 	if r.ExpectContinue && c.n == n && !c.stream {
 		c.continued = true
 		rawSend(c.fd, continueLine)
@@ -220,14 +233,19 @@ func (e *engine) assembleChunks(c *conn) (complete bool, err *http1.Error) {
 		if err := c.decodeInto(c.body[c.bodyLen:], &c.bodyLen); err != nil {
 			return false, err
 		}
-		if c.bodyLen >= maxBody && !c.decoded {
-			c.stream = true
-			if len(c.buf)-c.headLen < streamBuffer {
-				e.grow(c, c.headLen+streamBuffer)
-			}
+		if c.bodyLen >= e.cfg.RequestBuffer && !c.decoded {
+			e.streamChunks(c)
 		}
 	}
 	return c.decoded || c.stream, nil
+}
+
+// streamChunks leaves the rest of a chunked content to the application's thread.
+func (e *engine) streamChunks(c *conn) {
+	c.stream = true
+	if len(c.buf)-c.headLen < streamBuffer {
+		e.grow(c, c.headLen+streamBuffer)
+	}
 }
 
 func (e *engine) growBody(c *conn) {
@@ -281,6 +299,7 @@ func (e *engine) finish(c *conn) {
 		e.close(c)
 		return
 	}
+	c.behind, c.shared = false, false
 	_, end := c.content()
 	if c.stream {
 		// Not all of the content may have been read; then nobody can tell
@@ -295,9 +314,11 @@ func (e *engine) finish(c *conn) {
 	}
 	e.nextRequest(c, end)
 	switch {
-	case len(c.out) > 0:
+	case c.out != nil:
 		c.state = flushing
-		c.waitIn(&e.flush, e.clock.Now())
+		if c.list != &e.flush { // else it waits already
+			c.waitIn(&e.flush, e.clock.Now())
+		}
 		e.watch(c, unix.EPOLLOUT)
 	case !c.keepAlive:
 		e.shut(c)
@@ -377,33 +398,6 @@ func (e *engine) discard(c *conn) {
 	}
 	if c.lingered += n; c.lingered > lingerMax {
 		e.close(c)
-	}
-}
-
-// output writes on with what a response left over, and goes on with the
-// connection when that is done.
-func (e *engine) output(t *thread, c *conn) {
-	n, errno := rawSend(c.fd, c.out)
-	switch {
-	case errno == unix.EAGAIN || errno == unix.EINTR:
-		return
-	case errno != 0:
-		e.close(c)
-		return
-	}
-	c.out = c.out[:copy(c.out, c.out[n:])]
-	c.waitIn(&e.flush, e.clock.Now())
-	if len(c.out) > 0 {
-		return
-	}
-	e.settleLate(c, accesslog.OK)
-	if !c.keepAlive {
-		e.shut(c)
-		return
-	}
-	e.resume(c)
-	if c.n > 0 {
-		e.advance(t, c) // a pipelined request
 	}
 }
 

@@ -122,6 +122,9 @@ func (s *scribe) EnvironKey(i int) []byte { return s.environ[i] }
 // whole response yet, the connection keeps the record and the thread goes on.
 func (t *thread) settle() {
 	e, c := t.e, t.c
+	if c.behind {
+		t.endSharing()
+	}
 	end := accesslog.Ending{
 		Outcome: t.outcome, Status: t.resp.Status, Sent: t.sent, Queued: time.Duration(t.waited),
 	}
@@ -178,11 +181,15 @@ func (e *engine) settleLate(c *conn, outcome accesslog.Outcome) {
 // settleRefused records that the server answered c's request itself, with so many
 // bytes of content.
 func (e *engine) settleRefused(c *conn, err *http1.Error, sent int64) {
-	outcome := accesslog.Refused
+	e.settleUnserved(c, accesslog.Ending{Outcome: outcomeOf(err), Status: err.Status, Sent: sent})
+}
+
+// outcomeOf returns what a request comes to whose client made the mistake err.
+func outcomeOf(err *http1.Error) accesslog.Outcome {
 	if err == errTimeout {
-		outcome = accesslog.Timeout
+		return accesslog.Timeout
 	}
-	e.settleUnserved(c, accesslog.Ending{Outcome: outcome, Status: err.Status, Sent: sent})
+	return accesslog.Refused
 }
 
 // settleLeft records what was under way on a connection that ends without a word:

@@ -76,7 +76,7 @@ func TestOneLineForEach(t *testing.T) {
 		want string
 	}{
 		{"nothing sent", "", leave, ""},
-		{"nothing sent in time", "", expire(readWait + time.Second), ""},
+		{"nothing sent in time", "", expire(time.Minute + time.Second), ""},
 		{"empty line only", "\r\n", leave, ""},
 		{"half an empty line", "\r", leave, ""},
 		{"nothing sent, worker leaves", "", func(r *rig, _ *conn, _ net.Conn) { r.settleAll() }, ""},
@@ -94,8 +94,8 @@ func TestOneLineForEach(t *testing.T) {
 		{"half a head, client leaves", "GET /x HT", leave, `"GET /x HT" - - - - 499 0 aborted`},
 		{"half a field, client leaves", get[:len(get)-5], leave, `"GET /a%20b?c HTTP/1.1" GET /a b c - 499 0 aborted`},
 		{"half the content, client leaves", post + "ab", leave, `"POST /up HTTP/1.1" POST /up  - 499 0 aborted`},
-		{"half a head, in no time", "GET /x HT", expire(readWait + time.Second), `"GET /x HT" - - - - 408 # timeout`},
-		{"half the content, in no time", post + "ab", expire(readWait + time.Second),
+		{"half a head, in no time", "GET /x HT", expire(time.Minute + time.Second), `"GET /x HT" - - - - 408 # timeout`},
+		{"half the content, in no time", post + "ab", expire(time.Minute + time.Second),
 			`"POST /up HTTP/1.1" POST /up  - 408 # timeout`},
 		{"half a head, worker leaves", "GET /x HT", func(r *rig, _ *conn, _ net.Conn) { r.settleAll() }, `"GET /x HT" - - - - - 0 lost`},
 
@@ -242,7 +242,7 @@ func TestServedEndings(t *testing.T) {
 			r.output(r.watcher.lead, c)
 		}, "201 aborted", -1},
 		{"client takes nothing", respond(big), func(r *rig, _ *conn, _ net.Conn) {
-			r.expire(r.clock.Now() + int64(writeWait+time.Second))
+			r.expire(r.clock.Now() + int64(time.Minute+time.Second))
 		}, "201 timeout", -1},
 		{"worker leaves the rest", respond(big), func(r *rig, _ *conn, _ net.Conn) { r.settleAll() }, "201 lost", -1},
 	} {

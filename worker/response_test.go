@@ -108,7 +108,7 @@ func TestWrite(t *testing.T) {
 					t.Fatalf("part %d: got %d, %q", i, code, reason)
 				}
 			}
-			if !th.flushTo(0) {
+			if th.flush(0) != python.OK {
 				t.Fatal("the client is gone")
 			}
 			if th.framing != tt.framing || th.complete == tt.cut || th.sent != int64(len(tt.body)) {
@@ -207,7 +207,7 @@ func TestStartResponseTwice(t *testing.T) {
 	}
 }
 
-// TestSlowClient: a client that does not read holds up to highWater of a response
+// TestSlowClient: a client that does not read holds up to ResponseBuffer of a response
 // in memory and no more; when it reads, everything comes.
 func TestSlowClient(t *testing.T) {
 	t.Parallel()
@@ -221,8 +221,8 @@ func TestSlowClient(t *testing.T) {
 		if code, _ = th.Write([]byte(part), false, false); code != python.OK && code != python.Wait {
 			t.Fatalf("got %d", code)
 		}
-		if len(c.out) > highWater+2*len(part) || parts > 1000 {
-			t.Fatalf("%d bytes are kept after %d parts, want Wait at %d", len(c.out), parts, highWater)
+		if c.out != nil && c.out.n > r.cfg.ResponseBuffer+2*len(part) || parts > 1000 {
+			t.Fatalf("%d bytes are kept after %d parts, want Wait at %d", c.out.n, parts, r.cfg.ResponseBuffer)
 		}
 		if code == python.Wait {
 			break
@@ -230,10 +230,10 @@ func TestSlowClient(t *testing.T) {
 	}
 	parts++
 	got := readResponse(client, outside)
-	if code := th.Flush(); code != python.OK || len(c.out) > highWater/2 {
-		t.Errorf("got %d, %d bytes kept, want OK and room", code, len(c.out))
+	if code := th.Flush(); code != python.OK || c.out != nil && c.out.n > r.cfg.ResponseBuffer/2 {
+		t.Errorf("got %d, want OK and room", code)
 	}
-	if code, _ := th.Write(nil, true, false); code != python.OK || !th.flushTo(0) {
+	if code, _ := th.Write(nil, true, false); code != python.OK || th.flush(0) != python.OK {
 		t.Errorf("got %d", code)
 	}
 	r.close(c)

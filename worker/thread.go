@@ -48,8 +48,10 @@ type thread struct {
 	yielded  int64 // when the thread last went through the scheduler
 	waited   int64 // nanoseconds the request waited for a thread
 	blocked  int64 // nanoseconds the thread waited for the client to take more
+	bodyWait int64 // nanoseconds content was waited for
 	outcome  accesslog.Outcome
-	out      []byte // scratch for heads and small responses
+	inputErr *http1.Error // why content could not be read
+	out      []byte       // scratch for heads and small responses
 
 	common      []byte // "Server" and "Date" lines
 	commonUntil int64  // ipc.Clock time
@@ -119,6 +121,7 @@ func (t *thread) begin(c *conn) {
 	t.c = c
 	t.start = t.e.clock.Now()
 	t.headSent, t.complete, t.cut, t.sent = false, false, false, 0
+	t.bodyWait, t.inputErr = 0, nil
 	t.resp.Reset(t.head.Minor, t.head.Method.Of(c.buf), t.head.Upgrade)
 	for i := range t.scribe.environ {
 		t.scribe.environ[i] = t.scribe.environ[i][:0]
@@ -221,6 +224,9 @@ func (t *thread) trustedFields() bool {
 // conclude looks at how the call ended and makes the response whole, or cuts it.
 func (t *thread) conclude(result python.Result) {
 	c := t.c
+	if c.behind {
+		t.catchUp()
+	}
 	switch {
 	case t.py.Taken():
 		c.taken = true // nothing of ours belongs behind what it did there
@@ -231,6 +237,9 @@ func (t *thread) conclude(result python.Result) {
 			t.outcome = accesslog.Aborted
 		}
 		t.e.log.Debug().Msg("Ignored premature client disconnection.")
+	case !t.headSent && t.inputErr != nil:
+		t.outcome = outcomeOf(t.inputErr)
+		t.fail(t.inputErr.Status, t.inputErr.Reason)
 	case !t.headSent:
 		t.outcome = accesslog.Error
 		t.fail(500, "")

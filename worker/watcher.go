@@ -128,7 +128,13 @@ func (e *engine) dispatch(t *thread, events []unix.EpollEvent) {
 			e.output(t, c)
 		case lingering:
 			e.discard(c)
-		default: // queued or calling: its thread does its I/O
+		case calling:
+			if c.shared {
+				e.outputBeside(c)
+				break
+			}
+			e.unwatch(c) // its thread does its I/O
+		default: // queued
 			e.unwatch(c)
 		}
 		if e.epoch != epoch || e.over {

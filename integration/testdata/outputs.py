@@ -78,6 +78,17 @@ def stream(environ, sr, q):
         gate.wait()
 
 
+def ahead(environ, sr, q):
+    """Makes a large chunk, and the next only when the test has seen all of it."""
+    size = int(q["size"][0])
+    sr("200 OK", TEXT + [("Content-Length", str(size + 4))])
+    yield b"x" * size
+    gate = Gate(q["gate"][0])
+    gate.start()
+    gate.wait()
+    yield b"rest"
+
+
 def write(environ, sr, q):
     w = sr("200 OK", TEXT)
     w(b"written,")
@@ -307,6 +318,12 @@ def unread(environ, sr, q):
     """Leaves the request body where it is."""
     sr("200 OK", TEXT)
     return [b"not read"]
+
+
+def read(environ, sr, q):
+    data = environ["wsgi.input"].read()
+    sr("200 OK", TEXT)
+    return [data]
 
 
 ROUTES = {name.rstrip("_"): value for name, value in list(globals().items()) if callable(value) and name[:1].islower()}

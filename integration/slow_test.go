@@ -1,0 +1,112 @@
+package integration
+
+import (
+	"net"
+	"net/url"
+	"strings"
+	"testing"
+
+	"gowsgi/internal/gowsgitest"
+)
+
+// narrow makes the kernel keep little of what the other end of a connection
+// sends, so that a client that does not read is soon one that takes nothing.
+func narrow(t testing.TB, c *gowsgitest.Conn) {
+	t.Helper()
+	if err := c.Conn.(*net.TCPConn).SetReadBuffer(4096); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// PEP 3333, Buffering and Streaming: what was yielded reaches the client while
+// the application goes on, also when the socket did not take it at once.
+func TestOutputIsSentDuringTheCall(t *testing.T) {
+	t.Parallel()
+	const size = 20_000_000 // more than the kernel keeps
+	for _, threads := range []string{"1", "2"} {
+		t.Run(threads+" threads", func(t *testing.T) {
+			t.Parallel()
+			s, _ := startOutputs(t, "--threads", threads, "--response-buffer", "20000000")
+			g := newGate(t)
+			c := s.Dial()
+			c.Send("GET /ahead?size=" + itoa(size) + "&gate=" + url.QueryEscape(g.path) + " HTTP/1.1\r\nHost: x\r\n\r\n")
+			g.waitStarted(1) // with nothing read
+			c.ReadHead()
+			if got := c.ReadN(size); got != strings.Repeat("x", size) {
+				t.Fatal("got something else than was yielded")
+			}
+			g.open()
+			if got := c.ReadN(4); got != "rest" {
+				t.Errorf("got %q, want the rest", got)
+			}
+		})
+	}
+}
+
+// Clients that read nothing keep no thread: what the application made waits in
+// the response buffer.
+func TestSlowReadersKeepNoThread(t *testing.T) {
+	t.Parallel()
+	s, _ := startOutputs(t, "--response-buffer", "20000000")
+	var slow []*gowsgitest.Conn
+	const size = 20_000_000
+	for range 10 {
+		c := s.Dial()
+		c.Send("GET /big?size=" + itoa(size) + " HTTP/1.1\r\nHost: x\r\n\r\n")
+		slow = append(slow, c)
+	}
+	for range 20 {
+		s.GetOK("/one")
+	}
+	for _, c := range slow[:3] {
+		if r := c.Response("GET"); len(r.Body) != size || r.Err != nil {
+			t.Errorf("got %d bytes, %v, want %d", len(r.Body), r.Err, size)
+		}
+	}
+	slow[3].Reset()
+	s.GetOK("/one")
+}
+
+// A client that takes nothing of a response, or sends nothing of a request, loses
+// its connection in time; one that owes the rest of a request is told so.
+func TestClientTimeouts(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		args   []string
+		send   string
+		status string // "": the connection ends without an answer
+		logged string
+	}{
+		{"head", []string{"--header-timeout", "0.2"}, "GET / HT", "HTTP/1.1 408 ", `took too long`},
+		{"nothing", []string{"--header-timeout", "0.2"}, "", "", ""},
+		{"body", []string{"--body-timeout", "0.2"}, "POST /one HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nx", "HTTP/1.1 408 ", `took too long`},
+		{"chunk", []string{"--body-timeout", "0.2"}, "POST /one HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nx", "HTTP/1.1 408 ", `took too long`},
+		{"body that is read by the application", []string{"--body-timeout", "0.2", "--request-buffer", "4"},
+			"POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nx", "HTTP/1.1 408 ", `ConnectionResetError`},
+		{"response", []string{"--send-timeout", "0.2"}, "GET /big?size=30000000 HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200 ", `took it too slowly`},
+		{"chunked response", []string{"--send-timeout", "0.2", "--threads", "2"}, "GET /many?n=3000 HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200 ", `took it too slowly`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s, _ := startOutputs(t, tt.args...)
+			c := s.Dial()
+			narrow(t, c)
+			if tt.send != "" {
+				c.Send(tt.send)
+			}
+			if tt.logged != "" {
+				s.Log.Wait(t, tt.logged)
+			}
+			got := c.Rest()
+			if !strings.HasPrefix(got, tt.status) || tt.status == "" && got != "" {
+				t.Errorf("got %.60q, want %q", got, tt.status)
+			}
+			if len(got) > 29_000_000 {
+				t.Errorf("got %d bytes: the response was not cut", len(got))
+			}
+			s.GetOK("/one")
+		})
+	}
+}

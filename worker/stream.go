@@ -1,0 +1,130 @@
+package worker
+
+import (
+	"errors"
+	"io"
+
+	"golang.org/x/sys/unix"
+
+	"gowsgi/protocol/http1"
+)
+
+// Content that is read by the application, as it goes.
+
+// ReadBody implements python.Handler: the content of a request that was longer
+// than what is read ahead. It blocks, without the GIL, until there is some.
+func (t *thread) ReadBody(p []byte) (int, string) {
+	c := t.c
+	if !c.stream || len(p) == 0 {
+		return 0, ""
+	}
+	n, err := 0, error(nil)
+	if c.chunked {
+		n, err = t.readChunked(p)
+	} else {
+		n, err = t.readLength(p)
+	}
+	if err == nil || err == io.EOF {
+		return n, ""
+	}
+	c.keepAlive = false
+	errors.As(err, &t.inputErr)
+	return -1, err.Error()
+}
+
+func (t *thread) readLength(p []byte) (int, error) {
+	c := t.c
+	left := c.length - c.read
+	if left == 0 {
+		return 0, io.EOF
+	}
+	p = p[:min(int64(len(p)), left)]
+	if have := int64(c.n-c.headLen) - c.read; have > 0 {
+		n := copy(p, c.buf[c.headLen+int(c.read):c.n])
+		c.read += int64(n)
+		return n, nil
+	}
+	n, err := t.readSocket(p)
+	c.read += int64(n)
+	return n, err
+}
+
+func (t *thread) readChunked(p []byte) (int, error) {
+	c := t.c
+	for {
+		if c.bodyLen > 0 {
+			n := copy(p, c.body[:c.bodyLen])
+			c.bodyLen = copy(c.body, c.body[n:c.bodyLen])
+			return n, nil
+		}
+		if c.decoded {
+			return 0, io.EOF
+		}
+		n := 0
+		if c.n > c.headLen {
+			if err := c.decodeInto(p, &n); err != nil {
+				return 0, err
+			}
+			if n > 0 {
+				return n, nil
+			}
+			if c.decoded {
+				return 0, io.EOF
+			}
+		}
+		got, err := t.readSocket(c.buf[c.n:])
+		if err != nil {
+			return 0, err
+		}
+		c.n += got
+	}
+}
+
+// errBodyGone is what the application sees when the rest of the content does not
+// come.
+var errBodyGone = &http1.Error{Status: 400, Reason: "the client disconnected before the end of the request's content"}
+
+// readSocket reads, waiting for input.
+func (t *thread) readSocket(p []byte) (int, error) {
+	c := t.c
+	if t.expectsContinue() {
+		rawSend(c.fd, continueLine)
+	}
+	for {
+		n, errno := rawRecv(c.fd, p)
+		switch {
+		case errno == unix.EINTR:
+		case errno == unix.EAGAIN:
+			if !t.awaitContent() {
+				return 0, errTimeout
+			}
+		case errno != 0 || n == 0:
+			c.gone = true
+			t.e.log.Warn().Msgf("Invalid request from ip=%s: %s", c.remoteAddr(), errBodyGone.Reason)
+			return 0, errBodyGone
+		default:
+			c.bodyCame += int64(n)
+			return n, nil
+		}
+	}
+}
+
+// awaitContent blocks until there is something to read. It reports false when
+// nothing comes, or the client has been slower, while it was waited for, than it
+// may be.
+func (t *thread) awaitContent() bool {
+	e := t.e
+	start := e.clock.Now()
+	came := awaitFD(t.c.fd, unix.POLLIN, milliseconds(e.bodyPace.wait))
+	t.bodyWait += e.clock.Now() - start
+	return came && !e.bodyPace.tooSlow(t.bodyWait, t.c.bodyCame)
+}
+
+// expectsContinue reports, once, whether the client waits for a 100 before it
+// sends content.
+func (t *thread) expectsContinue() bool {
+	c := t.c
+	yes := t.head.ExpectContinue && !t.headSent && !c.continued && c.read == 0 && c.n == c.headLen && c.bodyLen == 0
+	c.continued = true
+	return yes
+}
