@@ -106,6 +106,9 @@ type Config struct {
 	// casefold_http_method, without effect unless lower case is permitted).
 	CasefoldHTTPMethod bool `json:"casefold_http_method"`
 
+	// Preload loads the application once, in the spawner, which forks the workers
+	// (gunicorn: preload_app).
+	Preload bool `json:"preload_app"`
 	// Chdir is the directory of the application: absolute, and it existed when
 	// the settings were loaded. The relative paths of PIDFile, ErrorLog,
 	// AccessLog and Address are seen from there (gunicorn: chdir).

@@ -98,7 +98,6 @@ var refusals = []refusal{
 	{flag: "reload-extra-file", setting: "reload_extra_files"},
 	{flag: "spew", hint: "use python -m trace"},
 
-	{flag: "preload", setting: "preload_app"},
 	{flag: "no-sendfile", setting: "sendfile", env: "SENDFILE"},
 	{flag: "daemon", short: "D", hint: "run gowsgi under systemd or another supervisor"},
 	{flag: "worker-tmp-dir", meta: "DIR", noop: true, hint: "gowsgi has no heartbeat files"},

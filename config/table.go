@@ -298,6 +298,11 @@ var table = []setting{
 		accessor: boolean(func(c *Config) *bool { return &c.CasefoldHTTPMethod }),
 	},
 	{
+		name: "preload_app", flag: "preload", section: sectionMechanics,
+		doc:      "Load the application once and fork the workers from there, so that they share its memory. A reload loads it anew.",
+		accessor: boolean(func(c *Config) *bool { return &c.Preload }),
+	},
+	{
 		name: "chdir", flag: "chdir", meta: "DIR", section: sectionMechanics,
 		doc:      "The directory to change to before the application is loaded; relative paths of other settings start there. By default the current one.",
 		accessor: text(func(c *Config) *string { return &c.Chdir }),

@@ -8,12 +8,18 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"gowsgi/master/spawner"
 	"gowsgi/protocol/ipc"
 )
 
 // worker is one worker process as the master sees it. Only the loop touches it.
 type worker struct {
-	pid   int
+	// pid is 0 until a worker that the spawner forks has said who it is.
+	pid int
+	// spawner is who forks it, nil for one that was executed.
+	spawner *spawner.Process
+	// owed is the signal to send when the pid is known, 0 for none.
+	owed  unix.Signal
 	age   int // counts the workers of this master, from 1
 	gen   *generation
 	board *board

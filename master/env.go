@@ -1,6 +1,7 @@
 package master
 
 import (
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -40,11 +41,20 @@ type statusPipe interface {
 	Finish()
 }
 
+// kill is kill(2) for one process: 0, 1 and negative numbers stand for groups, all
+// processes, or init, and no mistake here shall reach those.
+func kill(pid int, sig unix.Signal) error {
+	if pid <= 1 {
+		return fmt.Errorf("no process has the id %d", pid)
+	}
+	return unix.Kill(pid, sig)
+}
+
 func osEnv() env {
 	return env{
 		pid:        os.Getpid(),
 		start:      startProcess,
-		kill:       unix.Kill,
+		kill:       kill,
 		reap:       sys.Reap,
 		notify:     signal.Notify,
 		stopNotify: signal.Stop,

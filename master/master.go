@@ -14,6 +14,7 @@ import (
 
 	"gowsgi/config"
 	"gowsgi/internal/logging"
+	"gowsgi/master/spawner"
 	"gowsgi/protocol/ipc"
 )
 
@@ -37,6 +38,8 @@ type Options struct {
 	// FindPython finds the interpreter workers load. It blocks until ctx ends at
 	// most, may start processes, and is never called twice at a time.
 	FindPython func(ctx context.Context, explicit, dir string, getenv func(string) string) (ipc.Python, error)
+	// SpawnerImage returns what a spawner for that interpreter is started with.
+	SpawnerImage func(ipc.Python) []byte
 	// SetTitle shows the process title. Optional.
 	SetTitle func(title string)
 }
@@ -47,6 +50,10 @@ type generation struct {
 	cfg      *config.Config
 	settings json.RawMessage // cfg as JSON
 	python   ipc.Python
+	// spawns says that workers are forked by a spawner, and not executed. spawner is
+	// nil while there is none because it died.
+	spawns  bool
+	spawner *spawner.Process
 }
 
 // Master supervises workers. Make one with New, then call Run once.
@@ -73,11 +80,18 @@ type Master struct {
 	handoff [2]int
 	board   *board
 
-	workers map[int]*worker // not gone, by pid
-	target  int             // wanted number of workers
-	age     int             // workers started so far
-	surge   *worker         // the booting replacement of a worker still serving
-	backoff backoff
+	workers map[int]*worker // not gone, by age
+	// spawners are those that run, by pid.
+	spawners map[int]*spawnerState
+	// strangers are the exit statuses of children whose worker has not said yet
+	// who it is.
+	strangers map[int]unix.WaitStatus
+	target    int     // wanted number of workers
+	age       int     // workers started so far
+	surge     *worker // the booting replacement of a worker still serving
+	backoff   backoff
+	// spawnerBackoff is that of the spawner, should it die young.
+	spawnerBackoff backoff
 
 	everReady     bool // a worker of this master was ready once
 	announced     bool // READY=1 was sent
@@ -121,17 +135,20 @@ func newMaster(cfg *config.Config, opts Options, env env) *Master {
 		notifier: notifier{path: getenv(opts.Environ)("NOTIFY_SOCKET")},
 		// Room for every signal there is, so that none is dropped while the loop
 		// is busy. SIGCHLD has its own: it comes in masses and means "look".
-		signals: make(chan os.Signal, 32),
-		sigchld: make(chan os.Signal, 1),
-		events:  make(chan event),
-		done:    make(chan struct{}),
-		gen:     &generation{n: 1, cfg: cfg},
-		deathR:  -1,
-		deathW:  -1,
-		handoff: [2]int{-1, -1},
-		workers: make(map[int]*worker),
-		target:  cfg.Workers,
-		backoff: backoff{jitter: env.jitter},
+		signals:        make(chan os.Signal, 32),
+		sigchld:        make(chan os.Signal, 1),
+		events:         make(chan event),
+		done:           make(chan struct{}),
+		gen:            &generation{n: 1, cfg: cfg},
+		deathR:         -1,
+		deathW:         -1,
+		handoff:        [2]int{-1, -1},
+		workers:        make(map[int]*worker),
+		spawners:       make(map[int]*spawnerState),
+		strangers:      make(map[int]unix.WaitStatus),
+		target:         cfg.Workers,
+		backoff:        backoff{jitter: env.jitter},
+		spawnerBackoff: backoff{jitter: env.jitter},
 	}
 }
 
@@ -151,6 +168,7 @@ func (m *Master) Run() int {
 		run = m.check
 	}
 	code, err := run()
+	m.endSpawners()
 	switch {
 	case errors.Is(err, errStopped):
 		code = 0
@@ -168,7 +186,11 @@ func (m *Master) Run() int {
 
 // serve is Run without --check-config.
 func (m *Master) serve() (int, error) {
-	if err := m.start(); err != nil {
+	err := m.start()
+	var failed *spawner.Failure
+	if errors.As(err, &failed) {
+		m.preloadFailed(failed)
+	} else if err != nil {
 		return 0, err
 	}
 	m.loop()
@@ -212,6 +234,7 @@ func (m *Master) loop() {
 // step brings the workers nearer to what is wanted at now.
 func (m *Master) step(now time.Time) {
 	m.killOverdue(now)
+	m.tendSpawners(now)
 	m.checkTimeouts(now)
 	for _, w := range m.workers {
 		if w.live() {
@@ -244,6 +267,7 @@ func (m *Master) wake(now time.Time) time.Duration {
 		}
 	}
 	until(m.nextCheck)
+	until(m.nextSpawner())
 	if m.stop == nil && m.wantsWorker() {
 		until(m.backoff.until)
 	}
@@ -267,6 +291,9 @@ func (m *Master) count() (live, ready int) {
 // or one more, before an old one is retired. Only one at a time is started in
 // surplus, so a reload needs the memory of one worker more, not of all.
 func (m *Master) wantsWorker() bool {
+	if m.gen.spawns && m.gen.spawner == nil {
+		return false // it is being replaced
+	}
 	live, _ := m.count()
 	return live < m.target || live == m.target && m.surge == nil && m.replaceable() != nil
 }
@@ -325,9 +352,14 @@ func (m *Master) end(w *worker, sig unix.Signal, killAt time.Time, why string) {
 	m.signalWorker(w, sig)
 }
 
-// signalWorker sends a signal, never to a pid that may be somebody else's.
+// signalWorker sends a signal, never to a pid that may be somebody else's. To a
+// worker that has not said who it is, it is sent as soon as it does.
 func (m *Master) signalWorker(w *worker, sig unix.Signal) {
 	if w.reaped {
+		return
+	}
+	if w.pid == 0 {
+		w.owed = sig
 		return
 	}
 	if err := m.env.kill(w.pid, sig); err != nil && !errors.Is(err, unix.ESRCH) {
@@ -344,6 +376,9 @@ func (m *Master) killOverdue(now time.Time) {
 		}
 		w.killed = true
 		m.signalWorker(w, unix.SIGKILL)
+		if w.pid == 0 {
+			m.killSpawner(w.spawner, "worker %d was not forked in time", w.age)
+		}
 	}
 }
 

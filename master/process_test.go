@@ -364,3 +364,17 @@ func TestAlreadyRunning(t *testing.T) {
 		t.Error("the other server's pid file was touched")
 	}
 }
+
+// A process id that means more than one process is never signalled.
+func TestKillOneProcess(t *testing.T) {
+	t.Parallel()
+	for _, pid := range []int{-1, 0, 1, -os.Getpid()} {
+		// Signal 0 does no harm, should it be sent.
+		if err := kill(pid, 0); err == nil {
+			t.Errorf("kill(%d) did something", pid)
+		}
+	}
+	if err := kill(os.Getpid(), 0); err != nil {
+		t.Errorf("kill of this process: %v", err)
+	}
+}

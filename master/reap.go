@@ -26,13 +26,14 @@ import (
 func (m *Master) reapAll() {
 	if m.preparing {
 		for _, w := range m.workers {
-			if w.reaped {
+			if w.reaped || w.pid == 0 {
 				continue
 			}
 			if pid, status, err := m.env.reap(w.pid); err == nil && pid == w.pid {
 				m.reapedWorker(w, status)
 			}
 		}
+		m.reapSpawners()
 		return
 	}
 	for {
@@ -43,11 +44,28 @@ func (m *Master) reapAll() {
 		if err != nil || pid == 0 {
 			return
 		}
-		if w := m.workers[pid]; w != nil {
+		m.reapedChild(pid, status)
+	}
+}
+
+// reapedChild finds out whose exit status that is.
+func (m *Master) reapedChild(pid int, status unix.WaitStatus) {
+	unnamed := false
+	for _, w := range m.workers {
+		if w.pid == pid {
 			m.reapedWorker(w, status)
-		} else {
-			m.log.Debug().Int("child", pid).Msgf("Reaped unknown child (pid:%d)", pid)
+			return
 		}
+		unnamed = unnamed || w.pid == 0
+	}
+	switch s := m.spawners[pid]; {
+	case s != nil:
+		m.spawnerDied(s, status)
+	case unnamed:
+		// A worker may be dead before its pid is known here.
+		m.strangers[pid] = status
+	default:
+		m.log.Debug().Int("child", pid).Msgf("Reaped unknown child (pid:%d)", pid)
 	}
 }
 
@@ -65,6 +83,10 @@ func (e pipeDoneEvent) apply(m *Master) {
 		m.log.Warn().Err(e.err).Int("worker", e.w.pid).Msgf("Worker (pid:%d) is not understood", e.w.pid)
 	}
 	e.w.pipeDone = true
+	if e.w.pid == 0 {
+		m.stillborn(e.w)
+		return
+	}
 	m.bury(e.w)
 }
 
@@ -73,6 +95,8 @@ func (e pipeDoneEvent) apply(m *Master) {
 func (e messageEvent) apply(m *Master) {
 	w := e.w
 	switch e.msg.Kind {
+	case ipc.KindStarted:
+		m.workerStarted(w, e.msg.PID)
 	case ipc.KindReady:
 		m.workerReady(w)
 	case ipc.KindBootFailed:
@@ -126,7 +150,7 @@ func (m *Master) bootFailed(w *worker) {
 		m.logBootFailure(w)
 	}
 	if !m.everReady {
-		m.stopAtBoot(w)
+		m.stopAtBoot(w.bootFailed.Code)
 	}
 }
 
@@ -143,9 +167,9 @@ func (m *Master) logBootFailure(w *worker) {
 // stopAtBoot ends a service that never was one: all workers would fail alike,
 // and whoever started it is still watching. The worker that said so exits by
 // itself; the others are told to.
-func (m *Master) stopAtBoot(failed *worker) {
+func (m *Master) stopAtBoot(failed int) {
 	code, reason := ipc.ExitBoot, "Worker failed to boot."
-	if failed.bootFailed.Code == ipc.ExitApp {
+	if failed == ipc.ExitApp {
 		code, reason = ipc.ExitApp, "App failed to load."
 	}
 	m.stopAll(&stopping{quick: true, code: code, reason: reason}, time.Now())
@@ -160,14 +184,7 @@ func (m *Master) bury(w *worker) {
 	m.logDeath(w, now)
 	asked := w.state == draining
 	wasBooting := w.state == booting
-	w.move(gone)
-	delete(m.workers, w.pid)
-	if m.surge == w {
-		m.surge = nil
-	}
-	if err := w.board.release(w.slot); err != nil {
-		m.log.Warn().Err(err).Msg("closing a scoreboard")
-	}
+	m.forget(w)
 	if asked || m.stop != nil {
 		return
 	}
@@ -178,6 +195,18 @@ func (m *Master) bury(w *worker) {
 	if delay := m.backoff.until.Sub(now); delay > 0 && m.wantsWorker() {
 		m.log.Info().Dur("delay_ms", delay).Int("deaths", m.backoff.fails).
 			Msgf("Next worker in %.1fs", delay.Seconds())
+	}
+}
+
+// forget ends the record of a worker.
+func (m *Master) forget(w *worker) {
+	w.move(gone)
+	delete(m.workers, w.age)
+	if m.surge == w {
+		m.surge = nil
+	}
+	if err := w.board.release(w.slot); err != nil {
+		m.log.Warn().Err(err).Msg("closing a scoreboard")
 	}
 }
 

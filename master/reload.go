@@ -86,19 +86,23 @@ func (m *Master) prepareGeneration(ctx context.Context, n int) (*generation, err
 	if err != nil {
 		return nil, err
 	}
-	return &generation{n: n, cfg: cfg, settings: settings, python: python}, nil
+	gen := &generation{n: n, cfg: cfg, settings: settings, python: python}
+	return gen, m.addSpawner(ctx, gen)
 }
 
 // apply implements event.
 func (e preparedEvent) apply(m *Master) {
 	m.preparing = false
+	if e.err == nil {
+		m.follow(e.gen.spawner)
+	}
 	m.reapAll() // orphans had to wait, see there
 	switch {
 	case m.stop != nil:
 	case m.again:
 		m.prepare()
 	case e.err != nil:
-		m.reloadFailed(e.err.Error(), "")
+		m.reloadFailed(e.err.Error(), tracebackOf(e.err))
 	default:
 		if err := m.adopt(e.gen); err != nil {
 			m.reloadFailed(err.Error(), "")

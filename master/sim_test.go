@@ -32,6 +32,8 @@ type sim struct {
 	next   *config.Config // what Options.Reload returns, with
 	reload error
 	find   func(ctx context.Context) (ipc.Python, error)
+	// forked: workers say themselves who they are.
+	forked bool
 
 	master  *Master
 	code    chan int
@@ -102,6 +104,7 @@ func simulate(t *testing.T, cfg config.Config, script func(*proc), body func(s *
 			Reload:     func() (*config.Config, error) { return s.next, s.reload },
 			FindPython: func(ctx context.Context, _, _ string, _ func(string) string) (ipc.Python, error) { return s.find(ctx) },
 		}, s.env())
+		s.forked = strings.Contains(t.Name(), "Forked")
 		go func() { s.code <- s.master.Run() }()
 		body(s)
 		s.finish()
@@ -170,6 +173,9 @@ func (s *sim) start(spec *startSpec) (int, statusPipe, error) {
 			status = 0
 		}()
 	}()
+	if s.forked {
+		return 0, simStatus{r, p.out}, nil
+	}
 	return p.pid, simStatus{r, p.out}, nil
 }
 
@@ -240,6 +246,7 @@ func (p *proc) say(msg ipc.Message) {
 	}
 }
 
+func (p *proc) starts()             { p.say(ipc.Message{Kind: ipc.KindStarted, PID: p.pid}) }
 func (p *proc) exit(code int)       { panic(unix.WaitStatus(code << 8)) }
 func (p *proc) die(sig unix.Signal) { panic(unix.WaitStatus(sig)) }
 func (p *proc) boots()              { p.sleep(time.Second); p.say(ipc.Message{Kind: ipc.KindReady}) }

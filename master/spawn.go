@@ -14,8 +14,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"gowsgi/config"
 	"gowsgi/internal/sys"
 	"gowsgi/internal/version"
+	"gowsgi/master/spawner"
 	"gowsgi/protocol/ipc"
 )
 
@@ -29,13 +31,20 @@ type startSpec struct {
 	dir   string   // working directory
 	env   []string // whole environment
 	boot  []byte   // JSON of an ipc.Boot
+	age   int
+	// spawner forks the worker; nil: it is executed.
+	spawner *spawner.Process
 	// Descriptors, owned by the caller.
 	death, scoreboard int
 	handoff           [2]int // reading and writing end
 	listeners         []int
 }
 
-// startProcess starts a worker, its descriptors by exec.Cmd.ExtraFiles.
+func workerTitle(cfg *config.Config) string { return "gowsgi: worker [" + cfg.ProcName + "]" }
+
+// startProcess starts a worker: by executing the binary, with the descriptors in
+// exec.Cmd.ExtraFiles, or by an order to the spawner. Then its pid is 0: it says
+// who it is by ipc.KindStarted.
 //
 // exec.Cmd calls Fd() on each file, and File.Fd takes a descriptor that the os
 // package itself made non-blocking back into blocking mode. O_NONBLOCK belongs to
@@ -46,10 +55,6 @@ type startSpec struct {
 //
 // Nobody waits for the os.Process: the master's one reaper collects the child.
 func startProcess(s *startSpec) (pid int, status statusPipe, err error) {
-	stdin, err := devNull()
-	if err != nil {
-		return 0, nil, err
-	}
 	boot, err := sys.SealedFile("gowsgi-boot", s.boot)
 	if err != nil {
 		return 0, nil, err
@@ -72,22 +77,39 @@ func startProcess(s *startSpec) (pid int, status statusPipe, err error) {
 	fds[ipc.FDScoreboard-firstExtra] = s.scoreboard
 	fds[ipc.FDHandoffRead-firstExtra] = s.handoff[0]
 	fds[ipc.FDHandoffWrite-firstExtra] = s.handoff[1]
-	files, err := extraFiles(append(fds, s.listeners...))
-	defer closeFiles(files)
+	fds = append(fds, s.listeners...)
+	if s.spawner != nil {
+		err = s.spawner.Fork(s.age, fds)
+	} else {
+		pid, err = execute(s, fds)
+	}
 	if err != nil {
 		unix.Close(r)
 		return 0, nil, err
+	}
+	return pid, &osStatus{file: os.NewFile(uintptr(r), "status")}, nil
+}
+
+// execute starts a worker with these descriptors, which stay the caller's.
+func execute(s *startSpec, fds []int) (pid int, err error) {
+	stdin, err := devNull()
+	if err != nil {
+		return 0, err
+	}
+	files, err := extraFiles(fds)
+	defer closeFiles(files)
+	if err != nil {
+		return 0, err
 	}
 	cmd := &exec.Cmd{
 		Path: selfExe, Args: []string{s.title}, Dir: s.dir, Env: s.env,
 		Stdin: stdin, Stdout: os.Stdout, Stderr: os.Stderr, ExtraFiles: files,
 	}
 	if err := cmd.Start(); err != nil {
-		unix.Close(r)
-		return 0, nil, fmt.Errorf("%s: %w", selfExe, err)
+		return 0, fmt.Errorf("%s: %w", selfExe, err)
 	}
-	pid = cmd.Process.Pid
-	return pid, &osStatus{file: os.NewFile(uintptr(r), "status")}, cmd.Process.Release()
+	pid = cmd.Process.Pid // Release forgets it
+	return pid, cmd.Process.Release()
 }
 
 // firstExtra is the descriptor ExtraFiles begin at.
@@ -208,10 +230,16 @@ func (m *Master) spawn(now time.Time) {
 		}
 		return
 	}
-	m.log.Info().Int("worker", w.pid).Int("age", w.age).Msgf("Booting worker with pid: %d", w.pid)
+	if w.pid != 0 {
+		m.logBooting(w)
+	}
 	if live >= m.target {
 		m.surge = w
 	}
+}
+
+func (m *Master) logBooting(w *worker) {
+	m.log.Info().Int("worker", w.pid).Int("age", w.age).Msgf("Booting worker with pid: %d", w.pid)
 }
 
 func (m *Master) startWorker(now time.Time) (*worker, error) {
@@ -220,7 +248,7 @@ func (m *Master) startWorker(now time.Time) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &worker{age: m.age + 1, gen: gen, board: b, slot: slot, spawned: now, wave: m.backoff.wave}
+	w := &worker{age: m.age + 1, gen: gen, spawner: gen.spawner, board: b, slot: slot, spawned: now, wave: m.backoff.wave}
 	spec, err := m.startSpec(w)
 	if err == nil {
 		w.pid, w.status, err = m.env.start(spec)
@@ -229,7 +257,7 @@ func (m *Master) startWorker(now time.Time) (*worker, error) {
 		return nil, errors.Join(fmt.Errorf("starting worker %d: %w", w.age, err), b.release(slot))
 	}
 	m.age++
-	m.workers[w.pid] = w
+	m.workers[w.age] = w
 	go readStatus(w, w.status, m.events, m.done)
 	return w, nil
 }
@@ -247,7 +275,9 @@ func (m *Master) startSpec(w *worker) (*startSpec, error) {
 		Listeners: []ipc.Listener{},
 	}
 	spec := &startSpec{
-		title:      "gowsgi: worker [" + w.gen.cfg.ProcName + "]",
+		title:      workerTitle(w.gen.cfg),
+		age:        w.age,
+		spawner:    w.spawner,
 		dir:        w.gen.cfg.Chdir,
 		env:        workerEnviron(m.opts.Environ, w.gen.cfg.Env),
 		death:      m.deathR,

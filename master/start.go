@@ -46,13 +46,18 @@ func (m *Master) start() error {
 	if err := m.openPipes(); err != nil {
 		return err
 	}
+	err := m.interruptible(func(ctx context.Context) error { return m.addSpawner(ctx, m.gen) })
+	if err != nil {
+		return err
+	}
+	m.follow(m.gen.spawner)
 	if cfg.PIDFile != "" {
 		var err error
 		if m.pidFile, err = createPIDFile(cfg.PIDFile, m.env.pid); err != nil {
 			return err
 		}
 	}
-	err := m.interruptible(func(ctx context.Context) (err error) {
+	err = m.interruptible(func(ctx context.Context) (err error) {
 		m.listeners, err = m.bindAll(ctx, cfg)
 		return err
 	})

@@ -52,6 +52,12 @@ func Run() int {
 		fmt.Fprintf(os.Stderr, "gowsgi: %v\n", err)
 		return 1
 	}
+	if python.Spawned() {
+		if err := python.AdoptEnviron(); err != nil {
+			fmt.Fprintf(os.Stderr, "gowsgi: %v\n", err)
+			return 1
+		}
+	}
 	p := &process{parent: par, cfg: &par.cfg}
 	if par.boot.Check {
 		// A check leaves no file behind, least of all one that only its user,
@@ -146,7 +152,7 @@ func (p *process) boot() (code int, ok bool) {
 		FaultFD:    p.errorLog.Fd(),
 		ForkClose:  p.parent.inherited(),
 	})
-	if err == nil {
+	if err == nil && !python.Preloaded() {
 		err = python.Load(p.cfg.App.Module, p.cfg.App.Attr)
 	}
 	if err == nil && !p.parent.boot.Check {

@@ -16,6 +16,7 @@ import (
 	"gowsgi/master"
 	"gowsgi/protocol/ipc"
 	"gowsgi/worker"
+	"gowsgi/worker/python"
 )
 
 // exitStart is the exit code of a process that cannot even begin.
@@ -64,7 +65,10 @@ func run(title *sys.Title, stdout, stderr io.Writer) int {
 		Stderr:     stderr,
 		Warnings:   cmd.Warnings,
 		FindPython: pyfind.Find,
-		SetTitle:   title.Set,
+		SpawnerImage: func(p ipc.Python) []byte {
+			return python.SpawnerImage(p.Library, p.Executable)
+		},
+		SetTitle: title.Set,
 		Reload: func() (*config.Config, error) {
 			cmd, err := load()
 			if err != nil {

@@ -60,6 +60,13 @@ func SealedFile(name string, content []byte) (fd int, err error) {
 	return fd, nil
 }
 
+// Wait blocks until the child is dead and collects it.
+func Wait(pid int) (unix.WaitStatus, error) {
+	var status unix.WaitStatus
+	_, err := IgnoringEINTR(func() (int, error) { return unix.Wait4(pid, &status, 0, nil) })
+	return status, os.NewSyscallError("wait4", err)
+}
+
 // Reap collects one dead child without blocking: the one with this pid, or any
 // if pid is -1. It returns 0 if none is dead yet, and unix.ECHILD if there is
 // no such child at all.

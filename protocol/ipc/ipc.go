@@ -107,6 +107,9 @@ type Kind string
 
 // What a worker says to its master.
 const (
+	// KindStarted: a spawner has forked the worker, whose process is PID. What the
+	// master starts itself does not say so.
+	KindStarted Kind = "started"
 	// KindReady: the application is loaded and the worker accepts connections.
 	KindReady Kind = "ready"
 	// KindBootFailed: the application cannot be loaded; the worker exits with Code.
@@ -119,6 +122,8 @@ const (
 // Message is one line on FDStatus.
 type Message struct {
 	Kind Kind `json:"kind"`
+	// PID is the worker's, for KindStarted.
+	PID int `json:"pid,omitempty"`
 	// Code is the exit code that follows KindBootFailed: ExitBoot or ExitApp.
 	Code int `json:"code,omitempty"`
 	// Error is one line that says why, for KindBootFailed.

@@ -111,7 +111,10 @@ enum { Py_file_input = 257 };
   X(void, PyErr_SetString, (PyObject *, const char *))                         \
   X(PyObject *, PyErr_Format, (PyObject *, const char *, ...))                 \
   X(int, PyErr_ExceptionMatches, (PyObject *))                                 \
-  X(int, PyErr_CheckSignals, (void))
+  X(int, PyErr_CheckSignals, (void))                                           \
+  X(void, PyOS_BeforeFork, (void))                                             \
+  X(void, PyOS_AfterFork_Parent, (void))                                       \
+  X(void, PyOS_AfterFork_Child, (void))
 
 /* Data symbols: variables that hold an object. */
 #define GW_OBJECTS(X)                                                          \

@@ -2,6 +2,7 @@
 #include "bridge.h"
 
 #include <dlfcn.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,7 @@ PyObject *gw_application;
 static PyObject *helper;
 
 PyObject *gw_helper(const char *name) {
-  PyObject *o = py.PyDict_GetItemString(helper, name);
+  PyObject *o = helper ? py.PyDict_GetItemString(helper, name) : NULL;
   if (!o) {
     py.PyErr_Format(py.PyExc_RuntimeError, "_gowsgi.%s is missing", name);
     return NULL;
@@ -92,35 +93,56 @@ static PyMethodDef functions[] = {
     {"read_body", gw_read_body, METH_VARARGS, NULL},
     {"client_fd", gw_client_fd, METH_O, NULL},
     {"early_hints", gw_early_hints, METH_O, "Sends a 103 response with these headers."},
+    {NULL, NULL, 0, NULL},
 };
 
-static int make_helper(const char *source) {
-  PyObject *module = py.PyImport_AddModule("_gowsgi");
-  if (!module) return -1;
-  helper = py.PyModule_GetDict(module);
-  for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
-    PyObject *f = py.PyCFunction_NewEx(&functions[i], NULL, NULL);
-    if (!f || py.PyDict_SetItemString(helper, functions[i].ml_name, f) != 0) return -1;
+/* gw_module runs source as the module `name`, into which the functions have been
+ * put before, up to one without a name. It returns the module's dict, borrowed
+ * from sys.modules, or NULL with an exception. */
+PyObject *gw_module(const char *name, PyMethodDef *defs, const char *source) {
+  PyObject *module = py.PyImport_AddModule(name);
+  if (!module) return NULL;
+  PyObject *dict = py.PyModule_GetDict(module);
+  for (; defs->ml_name; defs++) {
+    PyObject *f = py.PyCFunction_NewEx(defs, NULL, NULL);
+    if (!f || py.PyDict_SetItemString(dict, defs->ml_name, f) != 0) return NULL;
     py.Py_DecRef(f);
   }
   PyObject *builtins = py.PyImport_ImportModule("builtins");
-  if (!builtins || py.PyDict_SetItemString(helper, "__builtins__", builtins) != 0) return -1;
+  if (!builtins || py.PyDict_SetItemString(dict, "__builtins__", builtins) != 0) return NULL;
   py.Py_DecRef(builtins);
   PyObject *file = py.PyUnicode_InternFromString("<gowsgi>");
-  if (!file || py.PyDict_SetItemString(helper, "__file__", file) != 0) return -1;
+  if (!file || py.PyDict_SetItemString(dict, "__file__", file) != 0) return NULL;
   py.Py_DecRef(file);
   PyObject *code = py.Py_CompileString(source, "<gowsgi>", Py_file_input);
-  PyObject *result = code ? py.PyEval_EvalCode(code, helper, helper) : NULL;
+  PyObject *result = code ? py.PyEval_EvalCode(code, dict, dict) : NULL;
   py.Py_DecRef(code);
   py.Py_DecRef(result);
-  return result ? 0 : -1;
+  return result ? dict : NULL;
 }
 
-/* gw_start initialises CPython as `program` would run it. On success the
- * calling thread, the process's main one, holds the GIL. */
-int gw_start(const char *program, int utf8, const char *source, char *err, size_t errlen) {
+/* coerce_locale does what the python command does before it starts and an
+ * embedder has to do itself (PEP 538, PEP 540): without a locale, text is UTF-8
+ * and not ASCII. It reports whether Python's UTF-8 mode is to be on. */
+static int coerce_locale(void) {
+  const char *name = setlocale(LC_CTYPE, "");
+  /* Not the C locale by name, nor one that is not installed, which is the same. */
+  int legacy = !name || !strcmp(name, "C") || !strcmp(name, "POSIX");
+  const char *all = getenv("LC_ALL"), *coerce = getenv("PYTHONCOERCECLOCALE");
+  if (legacy && !(all && *all) && !(coerce && !strcmp(coerce, "0")))
+    setenv("LC_CTYPE", "C.UTF-8", 1);
+  const char *mode = getenv("PYTHONUTF8");
+  if (mode && (!strcmp(mode, "1") || !strcmp(mode, "0"))) return *mode == '1';
+  return legacy;
+}
+
+/* gw_start loads libpython and initialises CPython as `program` would run it. On
+ * success the calling thread, the process's main one, holds the GIL. */
+int gw_start(const char *library, const char *program, const char *source, char *err,
+             size_t errlen) {
+  if (gw_load(library, err, errlen) != 0) return -1;
   int *utf8_mode = dlsym(RTLD_DEFAULT, "Py_UTF8Mode");
-  if (utf8 && utf8_mode) *utf8_mode = 1;
+  if (coerce_locale() && utf8_mode) *utf8_mode = 1;
   wchar_t *name = py.Py_DecodeLocale(program, NULL); /* kept: CPython refers to it */
   if (!name) {
     snprintf(err, errlen, "the interpreter's path cannot be decoded");
@@ -140,7 +162,8 @@ int gw_start(const char *program, int utf8, const char *source, char *err, size_
   }
   GW_OBJECTS(X)
 #undef X
-  if (make_helper(source) != 0) {
+  helper = gw_module("_gowsgi", functions, source);
+  if (!helper || gw_request_setup() != 0) {
     char *text = gw_format_exception(NULL);
     snprintf(err, errlen, "%s", text);
     free(text);

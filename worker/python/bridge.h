@@ -94,8 +94,8 @@ enum {
 
 /* load.c, boot.c: all return 0, or -1 with a message in err. */
 int gw_load(const char *library, char *err, size_t errlen);
-int gw_legacy_locale(void);
-int gw_start(const char *program, int utf8, const char *helper, char *err, size_t errlen);
+int gw_start(const char *library, const char *program, const char *helper, char *err,
+             size_t errlen);
 int gw_set_argv(char **argv, int n);
 int gw_insert_path(const char *dir);
 void gw_finalize(gw_thread *t);
@@ -127,8 +127,15 @@ int gw_fork_guard(const int *fds, int n);
 int gw_in_forked_child(void);
 uint32_t *gw_forks(void);
 
+/* spawn.c: the spawner and the workers it forks. */
+int gw_spawned(void);
+int gw_preloaded(void);
+int gw_adopt(void);
+char **gw_environment(void);
+
 /* Internal to the C side. */
 extern PyObject *gw_application;
+PyObject *gw_module(const char *name, PyMethodDef *functions, const char *source);
 PyObject *gw_helper(const char *name); /* a new reference, or NULL with an exception */
 int gw_request_setup(void);
 int gw_environ_setup(void);

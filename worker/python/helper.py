@@ -207,7 +207,30 @@ def reraise(exc_info):
 def enable_faulthandler(fd):
     import faulthandler
 
+    faulthandler.disable()  # the spawner's; enabling it twice would do nothing
     faulthandler.enable(file=fd, all_threads=True)
+
+
+# Signals whose handlers gunicorn's workers set themselves, also when the
+# application was preloaded (gunicorn: Worker.init_signals).
+_SERVER_SIGNALS = frozenset(
+    ("SIGABRT", "SIGHUP", "SIGQUIT", "SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGCHLD")
+)
+
+
+def restore_signals():
+    """Sets the handlers again that the application set in the spawner: Go has
+    replaced them when it started."""
+    import _signal
+
+    server = {getattr(_signal, name) for name in _SERVER_SIGNALS}
+    for number in range(1, _signal.NSIG):
+        try:
+            handler = _signal.getsignal(number)
+        except ValueError:
+            continue  # one that the C library keeps for itself
+        if callable(handler) and number not in server:
+            _signal.signal(number, handler)
 
 
 def set_wakeup_fd(fd):

@@ -10,7 +10,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"unsafe"
 )
@@ -48,33 +47,37 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Message }
 
-// Start starts CPython. It must be called on the process's main OS thread, with
-// the goroutine locked to it, once; that thread then holds the GIL until
-// DetachMain. CPython ends the process itself, with a message on standard error
-// and exit code 1, when its standard library cannot be found.
+// Start starts CPython, or takes over the one that a spawner has started (see
+// Spawned): then all of o but FaultFD and ForkClose has been seen to. It must be
+// called on the process's main OS thread, with the goroutine locked to it, once;
+// that thread then holds the GIL until DetachMain. CPython ends the process
+// itself, with a message on standard error and exit code 1, when its standard
+// library cannot be found.
 func Start(o Options) error {
-	var errbuf [512]C.char
-	lib := C.CString(o.Library)
-	defer C.free(unsafe.Pointer(lib))
-	if C.gw_load(lib, &errbuf[0], C.size_t(len(errbuf))) != 0 {
-		return fmt.Errorf("loading %s: %s", o.Library, C.GoString(&errbuf[0]))
-	}
-	utf8, err := coerceLocale(os.Getenv)
-	if err != nil {
-		return err
-	}
-	prog := C.CString(o.Executable)
-	defer C.free(unsafe.Pointer(prog))
-	helper := C.CString(helperSource)
-	defer C.free(unsafe.Pointer(helper))
-	if C.gw_start(prog, cbool(utf8), helper, &errbuf[0], C.size_t(len(errbuf))) != 0 {
-		return fmt.Errorf("starting CPython: %s", C.GoString(&errbuf[0]))
+	if !Spawned() {
+		if err := begin(o); err != nil {
+			return err
+		}
+	} else if C.gw_adopt() != 0 {
+		return errors.New("taking over CPython: its signal handlers cannot be put back")
 	}
 	if C.gw_enable_faulthandler(C.int(o.FaultFD)) != 0 {
 		return errors.New("starting CPython: faulthandler cannot be enabled")
 	}
-	if C.gw_request_setup() != 0 {
-		return errors.New("starting CPython: out of memory")
+	return guardFork(o.ForkClose)
+}
+
+// begin starts CPython in a process that has none.
+func begin(o Options) error {
+	var errbuf [512]C.char
+	lib := C.CString(o.Library)
+	defer C.free(unsafe.Pointer(lib))
+	prog := C.CString(o.Executable)
+	defer C.free(unsafe.Pointer(prog))
+	helper := C.CString(helperSource)
+	defer C.free(unsafe.Pointer(helper))
+	if C.gw_start(lib, prog, helper, &errbuf[0], C.size_t(len(errbuf))) != 0 {
+		return fmt.Errorf("starting CPython: %s", C.GoString(&errbuf[0]))
 	}
 	argv := cstrings(o.Argv)
 	defer argv.free()
@@ -87,7 +90,7 @@ func Start(o Options) error {
 			return fmt.Errorf("putting %q on sys.path: refused by Python", dir)
 		}
 	}
-	return guardFork(o.ForkClose)
+	return nil
 }
 
 // Forks returns where the number of children the application has forked is kept.
@@ -113,23 +116,6 @@ func guardFork(fds []int) error {
 		return errors.New("guarding against fork: out of memory")
 	}
 	return nil
-}
-
-// coerceLocale does what the python command does before it starts and an
-// embedder has to do itself (PEP 538, PEP 540): without a locale, text is UTF-8
-// and not ASCII. It reports whether Python's UTF-8 mode is to be on.
-func coerceLocale(getenv func(string) string) (utf8 bool, err error) {
-	legacy := C.gw_legacy_locale() != 0
-	if legacy && getenv("LC_ALL") == "" && getenv("PYTHONCOERCECLOCALE") != "0" {
-		err = os.Setenv("LC_CTYPE", "C.UTF-8")
-	}
-	switch getenv("PYTHONUTF8") {
-	case "1":
-		return true, err
-	case "0":
-		return false, err
-	}
-	return legacy, err
 }
 
 // Load imports the application: attr is a name in the module or a call of one

@@ -2,7 +2,6 @@
 #include "bridge.h"
 
 #include <dlfcn.h>
-#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,7 +12,7 @@ struct gw_api py;
 int gw_load(const char *library, char *err, size_t errlen) {
   void *handle = dlopen(library, RTLD_NOW | RTLD_GLOBAL);
   if (!handle) {
-    snprintf(err, errlen, "%s", dlerror());
+    snprintf(err, errlen, "loading %s: %s", library, dlerror());
     return -1;
   }
 #define X(result, name, args)                                                  \
@@ -32,11 +31,4 @@ int gw_load(const char *library, char *err, size_t errlen) {
   /* The exception variables are filled by Py_InitializeEx; gw_start reads
    * them. */
   return 0;
-}
-
-/* gw_legacy_locale reports whether the environment asks for the C locale, or for
- * one that is not installed, which comes to the same. */
-int gw_legacy_locale(void) {
-  const char *name = setlocale(LC_CTYPE, "");
-  return !name || !strcmp(name, "C") || !strcmp(name, "POSIX");
 }

@@ -5,17 +5,24 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"gowsgi/internal/gowsgitest"
 	"gowsgi/internal/pyfind"
+	"gowsgi/internal/sys"
+	"gowsgi/master/spawner"
 	"gowsgi/protocol/ipc"
+	"gowsgi/worker/python"
 )
 
 // CPython can be started once in a process, and only on its main thread. So the
@@ -24,6 +31,9 @@ import (
 
 // envPython tells the test binary, as JSON, which interpreter to host.
 const envPython = "GOWSGI_TEST_EMBED"
+
+// envArgs are the arguments of a test binary that a spawner has forked.
+const envArgs = "GOWSGI_TEST_ARGS"
 
 // patience is how long one interpreter may take for everything.
 const patience = 5 * time.Minute
@@ -44,6 +54,10 @@ func TestMain(m *testing.M) {
 	if err := json.Unmarshal([]byte(text), &p); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
+	}
+	if args := os.Getenv(envArgs); args != "" {
+		// A spawner's own are its title.
+		os.Args = strings.Fields(args)
 	}
 	os.Exit(host(p, m.Run))
 }
@@ -83,7 +97,8 @@ var cases = []struct {
 }
 
 // TestCPython runs every case in every CPython from 3.8 on that is installed
-// here.
+// here: once in a process of its own, once in one that a spawner has forked, in
+// which CPython was there before Go.
 func TestCPython(t *testing.T) {
 	if embedded != nil {
 		t.Run(embedded.name, func(t *testing.T) {
@@ -93,6 +108,9 @@ func TestCPython(t *testing.T) {
 		})
 		return
 	}
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		t.Fatal(err)
+	}
 	found := false
 	for _, p := range gowsgitest.Pythons() {
 		if !p.Supported() {
@@ -101,7 +119,8 @@ func TestCPython(t *testing.T) {
 		found = true
 		t.Run(name(p.Version), func(t *testing.T) {
 			t.Parallel()
-			runInside(t, p.Path)
+			t.Run("executed", func(t *testing.T) { runInside(t, p.Path, executed) })
+			t.Run("forked", func(t *testing.T) { runInside(t, p.Path, forked) })
 		})
 	}
 	if !found {
@@ -113,40 +132,112 @@ func name(version [3]int) string {
 	return fmt.Sprintf("%d.%d.%d", version[0], version[1], version[2])
 }
 
-// runInside runs this test binary with the interpreter at path in it.
-func runInside(t *testing.T, path string) {
+// runInside lets run run this test binary with the interpreter at path in it.
+func runInside(t *testing.T, path string, run func(context.Context, *testing.T, ipc.Python, []string) ([]byte, error)) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	p, err := pyfind.Find(ctx, path, "/", os.Getenv)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := json.Marshal(p)
-	if err != nil {
-		t.Fatal(err)
-	}
 	args := []string{"-test.run=^TestCPython$", "-test.v", "-test.timeout=" + patience.String()}
-	if run := flag.Lookup("test.run").Value.String(); strings.HasPrefix(run, "TestCPython/") {
-		args[0] = "-test.run=" + run
+	if run := strings.Split(flag.Lookup("test.run").Value.String(), "/"); len(run) > 3 {
+		// Without the way it was started by.
+		args[0] = "-test.run=" + strings.Join(slices.Delete(run, 2, 3), "/")
 	}
 	if testing.Short() {
 		args = append(args, "-test.short")
 	}
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(ctx, exe, args...)
-	// In testdata, so that the applications are found as by a server.
-	if cmd.Dir, err = filepath.Abs("testdata"); err != nil {
-		t.Fatal(err)
-	}
-	cmd.Env = append(os.Environ(), envPython+"="+string(text), "PYTHONDONTWRITEBYTECODE=1")
-	out, err := cmd.CombinedOutput()
+	out, err := run(ctx, t, p, args)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if !strings.Contains(string(out), "atexit handlers ran") {
 		t.Errorf("the interpreter was not ended properly:\n%s", out)
 	}
+}
+
+// environ is the environment of a test binary that hosts p.
+func environ(t *testing.T, p ipc.Python) []string {
+	text, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(os.Environ(), envPython+"="+string(text), "PYTHONDONTWRITEBYTECODE=1")
+}
+
+// testdata is where the applications are found as by a server.
+func testdata(t *testing.T) string {
+	dir, err := filepath.Abs("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// executed runs this test binary again.
+func executed(ctx context.Context, t *testing.T, p ipc.Python, args []string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, os.Args[0], args...)
+	cmd.Dir, cmd.Env = testdata(t), environ(t, p)
+	return cmd.CombinedOutput()
+}
+
+// forked makes a spawner of this test binary, and lets it fork one that runs the
+// tests.
+func forked(ctx context.Context, t *testing.T, p ipc.Python, args []string) ([]byte, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	s, err := spawner.Start(spawner.Options{
+		Program: os.Args[0], Title: "spawner", Dir: testdata(t),
+		Image:  python.SpawnerImage(p.Library, p.Executable),
+		Env:    append(environ(t, p), envArgs+"=test "+strings.Join(args, " ")),
+		Stdout: w, Stderr: w,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	order := &ipc.Order{Order: ipc.OrderPrepare, Argv: []string{"apps", "argument"}, Chdir: testdata(t), Title: "spawner", WorkerTitle: "worker"}
+	if _, err := s.Do(ctx, order, func(ipc.Report) {}); err != nil {
+		s.Close()
+		w.Close()
+		out, _ := io.ReadAll(r)
+		return out, err
+	}
+	statusR, statusW, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer statusR.Close()
+	if err := s.Fork(1, []int{int(r.Fd()), int(statusW.Fd())}); err != nil {
+		t.Fatal(err)
+	}
+	statusW.Close()
+	w.Close()
+	var started ipc.Message
+	if err := json.NewDecoder(statusR).Decode(&started); err != nil || started.Kind != ipc.KindStarted || started.PID <= 1 || started.PID == s.PID {
+		t.Errorf("the worker said %+v, %v, want its pid", started, err)
+	}
+	s.Close()
+	if status, err := sys.Wait(s.PID); err != nil || status.ExitStatus() != 0 {
+		t.Errorf("the spawner ended with %v, %v, want 0", status, err)
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := r.SetReadDeadline(deadline); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := io.ReadAll(r)
+	if err != nil {
+		return out, err
+	}
+	// Like a master's, its parent is gone, and this process has taken it on.
+	status, err := sys.Wait(started.PID)
+	if err == nil && status != 0 {
+		err = fmt.Errorf("the tests ended with %v", status)
+	}
+	return out, err
 }

@@ -1,0 +1,198 @@
+// Package spawner is the master's side of a spawner: a process that has CPython,
+// and perhaps the application, loaded, and forks workers that share that memory.
+// See worker/python/spawn.c for the other side. The package starts the process,
+// sends it orders and receives its reports; whose child it is, when it has to end
+// and who waits for it is the caller's business.
+package spawner
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"gowsgi/internal/sys"
+	"gowsgi/protocol/ipc"
+)
+
+// Options are what a spawner is started with.
+type Options struct {
+	// Program is the binary, Title what ps shows.
+	Program, Title string
+	// Image is what python.SpawnerImage returns.
+	Image []byte
+	// Dir is the working directory, Env the environment, with the mark of a worker.
+	Dir string
+	Env []string
+	// Stdin, Stdout and Stderr are the standard streams, of the workers too.
+	Stdin, Stdout, Stderr *os.File
+}
+
+// Process is a spawner. Its methods may be used by one goroutine at a time.
+type Process struct {
+	// PID is the process's. It is the caller's child, and the caller waits for it.
+	PID int
+	// Threads are the names of threads that were started in it and that workers
+	// will not have, as the last report of Do said.
+	Threads []string
+	conn    *net.UnixConn
+	reports chan ipc.Report
+	closed  chan struct{}
+}
+
+// titleRoom is how many bytes the title may grow: empty arguments, which ps does
+// not show.
+const titleRoom = 200
+
+// sendWait bounds a send. The socket holds dozens of orders; a spawner that lets
+// it fill up is stuck.
+const sendWait = time.Second
+
+// Start starts a spawner.
+func Start(o Options) (*Process, error) {
+	image, err := sys.SealedFile("gowsgi-image", o.Image)
+	if err != nil {
+		return nil, err
+	}
+	imageFile := os.NewFile(uintptr(image), "image")
+	defer imageFile.Close()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("socketpair", err)
+	}
+	own, theirs := os.NewFile(uintptr(pair[0]), "control"), os.NewFile(uintptr(pair[1]), "control")
+	defer own.Close()
+	defer theirs.Close()
+	conn, err := net.FileConn(own) // a copy
+	if err != nil {
+		return nil, fmt.Errorf("the spawner's control socket: %w", err)
+	}
+	cmd := &exec.Cmd{
+		Path: o.Program, Args: append([]string{o.Title}, make([]string, titleRoom)...), Dir: o.Dir,
+		Env:   append(o.Env[:len(o.Env):len(o.Env)], ipc.EnvSpawner+"="+ipc.Version),
+		Stdin: o.Stdin, Stdout: o.Stdout, Stderr: o.Stderr,
+		ExtraFiles: []*os.File{theirs, imageFile},
+	}
+	if err := cmd.Start(); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("starting the spawner: %w", err)
+	}
+	p := &Process{
+		PID:     cmd.Process.Pid,
+		conn:    conn.(*net.UnixConn),
+		reports: make(chan ipc.Report),
+		closed:  make(chan struct{}),
+	}
+	go p.receive()
+	return p, cmd.Process.Release()
+}
+
+// maxReport is the size of the largest message the kernel takes by default
+// (net.core.wmem_max) and more.
+const maxReport = 256 << 10
+
+// receive reads reports until the spawner ends or Close. What is no report ends
+// it too.
+func (p *Process) receive() {
+	defer close(p.reports)
+	buf := make([]byte, maxReport)
+	for {
+		n, err := p.conn.Read(buf)
+		var r ipc.Report
+		if err != nil || n == 0 || json.Unmarshal(buf[:n], &r) != nil {
+			return
+		}
+		select {
+		case p.reports <- r:
+		case <-p.closed:
+			return
+		}
+	}
+}
+
+// Reports returns what the spawner says. The channel is closed when it has ended,
+// or cannot be understood. It is read by Do while that runs.
+func (p *Process) Reports() <-chan ipc.Report { return p.reports }
+
+// Send sends an order. It blocks for a second at most.
+func (p *Process) Send(o *ipc.Order) error {
+	text, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	return p.write(text, nil)
+}
+
+func (p *Process) write(text, rights []byte) error {
+	if err := p.conn.SetWriteDeadline(time.Now().Add(sendWait)); err != nil {
+		return err
+	}
+	if _, _, err := p.conn.WriteMsgUnix(text, rights, nil); err != nil {
+		return fmt.Errorf("the spawner cannot be reached: %w", err)
+	}
+	return nil
+}
+
+// ErrGone says that the spawner ended while it had something to do.
+var ErrGone = errors.New("the spawner has ended")
+
+// Failure is a report of ReportFailed.
+type Failure struct{ ipc.Report }
+
+func (e *Failure) Error() string { return e.Report.Error }
+
+// Do sends an order and waits for the report on it. Other reports meanwhile go to
+// other. Errors are ErrGone, *Failure, and ctx.Err() if ctx ends first.
+func (p *Process) Do(ctx context.Context, o *ipc.Order, other func(ipc.Report)) (ipc.Report, error) {
+	if err := p.Send(o); err != nil {
+		return ipc.Report{}, err
+	}
+	for {
+		select {
+		case r, ok := <-p.reports:
+			switch {
+			case !ok:
+				return r, ErrGone
+			case r.Order != o.Order:
+				other(r)
+			case r.Kind == ipc.ReportFailed:
+				return r, &Failure{r}
+			default:
+				p.Threads = r.Threads
+				return r, nil
+			}
+		case <-ctx.Done():
+			return ipc.Report{}, ctx.Err()
+		}
+	}
+}
+
+// Fork orders a worker with these descriptors, ipc.FDDeath first, which the
+// caller keeps.
+func (p *Process) Fork(age int, fds []int) error {
+	if len(fds) > ipc.MaxSpawned {
+		return fmt.Errorf("%d descriptors for a worker, at most %d can be passed to it by the spawner", len(fds), ipc.MaxSpawned)
+	}
+	if err := p.Send(&ipc.Order{Order: ipc.OrderFork, Age: age}); err != nil {
+		return err
+	}
+	return p.write([]byte{0}, unix.UnixRights(fds...))
+}
+
+// Close lets the spawner end: it finishes what it does, runs exit handlers and
+// leaves. It may be called again.
+func (p *Process) Close() error {
+	select {
+	case <-p.closed:
+		return nil
+	default:
+	}
+	close(p.closed)
+	return p.conn.Close()
+}

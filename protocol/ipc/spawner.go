@@ -1,0 +1,82 @@
+package ipc
+
+// The spawner, if there is one, is a process of the same binary with CPython and
+// without Go, which forks the workers; see worker/python/spawn.c. It inherits a
+// control socket (SOCK_SEQPACKET), on which each message is a JSON object: the
+// master sends Orders, the spawner Reports. An order to fork is followed by a
+// message of one byte with the worker's descriptors (SCM_RIGHTS), FDDeath first.
+// The end of the socket ends the spawner.
+
+// EnvSpawner marks a process as a spawner. EnvWorker is set beside it, for the
+// workers it forks: Go reads the environment the process was executed with.
+const EnvSpawner = "GOWSGI_SPAWNER"
+
+// Descriptors a spawner inherits.
+const (
+	// FDControl is the spawner's end of the control socket.
+	FDControl = 3
+	// FDImage is a memory file: what the spawner begins with.
+	FDImage = 4
+)
+
+// MaxSpawned is how many descriptors from FDDeath on a forked worker may have.
+const MaxSpawned = 64
+
+// Names of orders.
+const (
+	// OrderPrepare makes the spawner what a worker is before it loads its
+	// application, and loads it if Preload is set. It is reported.
+	OrderPrepare = "prepare"
+	// OrderFork starts a worker, which sends KindStarted on its status pipe. Only
+	// a failure is reported.
+	OrderFork = "fork"
+)
+
+// Order is what the master wants of a spawner.
+type Order struct {
+	Order string `json:"order"`
+	// For OrderPrepare: sys.argv, the directory to be in, directories for
+	// sys.path, KEY=VALUE for the environment, the application, and the titles of
+	// the spawner and of its workers.
+	Argv        []string `json:"argv,omitempty"`
+	Chdir       string   `json:"chdir,omitempty"`
+	PythonPath  []string `json:"pythonpath,omitempty"`
+	Env         []string `json:"env,omitempty"`
+	Preload     bool     `json:"preload,omitempty"`
+	Module      string   `json:"module,omitempty"`
+	Attr        string   `json:"attr,omitempty"`
+	Title       string   `json:"title,omitempty"`
+	WorkerTitle string   `json:"worker_title,omitempty"`
+	// Identity is whom to become before the application is loaded, nil: nobody
+	// else. Without Preload the workers do that themselves.
+	Identity *Identity `json:"identity,omitempty"`
+	// Age is the worker's, for OrderFork.
+	Age int `json:"age,omitempty"`
+}
+
+// Identity is a user, a group, and all supplementary groups.
+type Identity struct {
+	UID    int   `json:"uid"`
+	GID    int   `json:"gid"`
+	Groups []int `json:"groups"`
+}
+
+// Kinds of reports.
+const (
+	ReportDone   = "done"
+	ReportFailed = "failed"
+)
+
+// Report is what a spawner says.
+type Report struct {
+	Kind string `json:"kind"`
+	// Order is what was done or failed.
+	Order string `json:"order"`
+	// Threads are those that were started in the spawner: workers have none of
+	// them. For ReportDone of OrderPrepare.
+	Threads []string `json:"threads,omitempty"`
+	// Code, Error and Traceback are those of a Message of KindBootFailed.
+	Code      int    `json:"code,omitempty"`
+	Error     string `json:"error,omitempty"`
+	Traceback string `json:"traceback,omitempty"`
+}

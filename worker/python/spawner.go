@@ -1,0 +1,51 @@
+package python
+
+/*
+#include "bridge.h"
+*/
+import "C"
+
+import (
+	_ "embed"
+	"os"
+	"strings"
+	"unsafe"
+)
+
+//go:embed spawner.py
+var spawnerSource string
+
+// SpawnerImage returns what a spawner, a process of this binary, reads to start
+// CPython: see spawn.c. The arguments are those of Options.
+func SpawnerImage(library, executable string) []byte {
+	return []byte(strings.Join([]string{library, executable, helperSource, spawnerSource}, "\x00"))
+}
+
+// Spawned reports whether a spawner has forked this process, so that CPython runs
+// already.
+func Spawned() bool { return C.gw_spawned() != 0 }
+
+// Preloaded reports whether an application is loaded: by the spawner, or by Load.
+func Preloaded() bool { return C.gw_preloaded() != 0 }
+
+// AdoptEnviron makes the environment of a process that Spawned known to Go. Go
+// reads the block the process was executed with, and what Python assigned since
+// is elsewhere. To be called before anything else uses the environment.
+func AdoptEnviron() error {
+	var entries []string
+	block := C.gw_environment()
+	for p := block; p != nil && *p != nil; p = (**C.char)(unsafe.Add(unsafe.Pointer(p), unsafe.Sizeof(*p))) {
+		entries = append(entries, C.GoString(*p))
+	}
+	os.Clearenv()
+	for _, entry := range entries {
+		name, value, ok := strings.Cut(entry, "=")
+		if !ok || name == "" {
+			continue
+		}
+		if err := os.Setenv(name, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
