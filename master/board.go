@@ -3,6 +3,7 @@ package master
 import (
 	"errors"
 	"os"
+	"slices"
 
 	"gowsgi/protocol/ipc"
 )
@@ -17,6 +18,7 @@ const minSlots = 64
 type board struct {
 	sb    *ipc.Scoreboard
 	file  *os.File
+	queue *queue
 	used  []bool
 	inUse int
 	// current says that new workers are still given slots of this board.
@@ -25,13 +27,14 @@ type board struct {
 
 // newBoard makes a board for that many workers: room for a whole generation
 // beside the old one, twice over for workers that take long to drain.
-func newBoard(workers, threads int) (*board, error) {
+func newBoard(workers, threads int, q *queue) (*board, error) {
 	slots := max(minSlots, 4*workers)
 	sb, file, err := ipc.NewScoreboard(slots, threads)
 	if err != nil {
 		return nil, err
 	}
-	return &board{sb: sb, file: file, used: make([]bool, slots), current: true}, nil
+	q.boards++
+	return &board{sb: sb, file: file, queue: q, used: make([]bool, slots), current: true}, nil
 }
 
 // take returns a cleared slot, or false if all are used.
@@ -64,20 +67,24 @@ func (b *board) closeUnused() error {
 	if b.current || b.inUse > 0 {
 		return nil
 	}
-	return errors.Join(b.sb.Close(), b.file.Close())
+	return errors.Join(b.sb.Close(), b.file.Close(), b.queue.release())
 }
 
-// slot returns a free slot on a board that fits workers with that many threads.
-func (m *Master) slot(threads int) (*board, int, error) {
-	threads = max(threads, 1)
-	if m.board != nil && m.board.sb.Threads() == threads {
+// slot returns a free slot on a board that fits workers of that generation.
+func (m *Master) slot(gen *generation) (*board, int, error) {
+	threads := max(gen.cfg.Threads, 1)
+	q, err := m.queueFor(gen.listeners)
+	if err != nil {
+		return nil, 0, err
+	}
+	if m.board != nil && m.board.sb.Threads() == threads && m.board.queue == q {
 		if i, ok := m.board.take(); ok {
 			return m.board, i, nil
 		}
 	}
-	fresh, err := newBoard(max(m.target, len(m.workers)), threads)
+	fresh, err := newBoard(max(m.target, len(m.workers)), threads, q)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, errors.Join(err, q.releaseUnused())
 	}
 	if m.board != nil {
 		if err := m.board.retire(); err != nil {
@@ -85,6 +92,33 @@ func (m *Master) slot(threads int) (*board, int, error) {
 		}
 	}
 	m.board = fresh
+	m.tellBoards()
 	i, _ := fresh.take()
 	return fresh, i, nil
+}
+
+// boards returns all boards in use.
+func (m *Master) boards() []*board {
+	var bs []*board
+	if m.board != nil {
+		bs = append(bs, m.board)
+	}
+	for _, w := range m.workers {
+		if !slices.Contains(bs, w.board) {
+			bs = append(bs, w.board)
+		}
+	}
+	return bs
+}
+
+// tellBoards tells the workers who may take their connections over: nobody, when
+// the service stops or goes on on other sockets; the workers of another master,
+// beside their siblings, while there are any.
+func (m *Master) tellBoards() {
+	moved := m.reload == nil || m.reload.proven
+	for _, b := range m.boards() {
+		g := b.sb.Global()
+		g.SetHeirs(m.twin != nil && m.twin.serving > 0 && m.twin.queue == b.queue)
+		g.SetStopping(m.stop != nil || moved && !slices.Equal(b.queue.listeners, m.gen.listeners))
+	}
 }

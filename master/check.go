@@ -22,7 +22,7 @@ func (m *Master) check() (int, error) {
 	if err := m.interruptible(m.findFirstPython); err != nil {
 		return 0, err
 	}
-	if err := m.openPipes(); err != nil {
+	if err := m.openDeathPipe(); err != nil {
 		return 0, err
 	}
 	w, err := m.startWorker(time.Now())

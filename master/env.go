@@ -1,6 +1,7 @@
 package master
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -20,6 +21,8 @@ type env struct {
 	pid int
 	// start starts a worker. It returns when the worker's program runs.
 	start func(*startSpec) (pid int, status statusPipe, err error)
+	// startMaster starts a new master, for an upgrade.
+	startMaster func(*upgradeSpec) (pid int, link twinLink, err error)
 	// kill is kill(2).
 	kill func(pid int, sig unix.Signal) error
 	// reap is sys.Reap.
@@ -28,6 +31,8 @@ type env struct {
 	notify     func(c chan<- os.Signal, sigs ...os.Signal)
 	stopNotify func(c chan<- os.Signal)
 	chdir      func(dir string) error
+	// terminal reports whether the process belongs to a terminal.
+	terminal func() bool
 	// jitter returns a random duration in [0, d).
 	jitter func(d time.Duration) time.Duration
 }
@@ -50,15 +55,30 @@ func kill(pid int, sig unix.Signal) error {
 	return unix.Kill(pid, sig)
 }
 
+// hasTerminal reports whether the process has a controlling terminal (proc(5),
+// tty_nr in /proc/PID/stat).
+func hasTerminal() bool {
+	stat, err := os.ReadFile("/proc/self/stat")
+	if err != nil {
+		return true
+	}
+	// The name is in parentheses and may hold any byte.
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	const terminal = 7 - 3
+	return len(fields) <= terminal || string(fields[terminal]) != "0"
+}
+
 func osEnv() env {
 	return env{
-		pid:        os.Getpid(),
-		start:      startProcess,
-		kill:       kill,
-		reap:       sys.Reap,
-		notify:     signal.Notify,
-		stopNotify: signal.Stop,
-		chdir:      os.Chdir,
-		jitter:     func(d time.Duration) time.Duration { return rand.N(max(d, 1)) },
+		pid:         os.Getpid(),
+		start:       startProcess,
+		startMaster: startMaster,
+		terminal:    hasTerminal,
+		kill:        kill,
+		reap:        sys.Reap,
+		notify:      signal.Notify,
+		stopNotify:  signal.Stop,
+		chdir:       os.Chdir,
+		jitter:      func(d time.Duration) time.Duration { return rand.N(max(d, 1)) },
 	}
 }

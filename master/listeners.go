@@ -7,10 +7,12 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
 
 	"gowsgi/config"
@@ -30,9 +32,14 @@ const (
 // which then wakes the master for every connection of its workers, and could
 // change its blocking mode (see startProcess).
 type listener struct {
-	fd      int
-	network string // "tcp" or "unix"
-	addr    string // as bound: "127.0.0.1:8000", "[::1]:8000", a path
+	fd int
+	// text is the bind setting it comes from.
+	text string
+	// borrowed: somebody else made the socket, and may use it when the master is
+	// gone: systemd, or whoever passed fd://N.
+	borrowed bool
+	network  string // "tcp" or "unix"
+	addr     string // as bound: "127.0.0.1:8000", "[::1]:8000", a path
 	// file refers to the socket file that bind made (O_PATH), 0 if there is none.
 	// It tells the file from one that replaced it: as long as it is open the
 	// inode's number is not used again.
@@ -83,31 +90,48 @@ func (l *listener) unlink() error {
 	return os.Remove(l.addr)
 }
 
-// bindAll opens the sockets: those systemd passed, if any, else those of the
-// bind setting. It blocks for the retries of addresses in use, and until ctx
-// ends. On an error nothing stays open.
-func (m *Master) bindAll(ctx context.Context, cfg *config.Config) ([]*listener, error) {
+// binds returns what to listen on: the sockets systemd passed, if any, else the
+// addresses of the bind setting.
+func (m *Master) binds(cfg *config.Config) ([]config.Address, error) {
+	if len(m.systemd) > 0 {
+		return m.systemd, nil
+	}
 	fds, err := systemdFDs(getenv(m.opts.Environ), m.env.pid)
-	if err != nil {
-		return nil, err
+	if err != nil || len(fds) == 0 {
+		return cfg.Bind, err
 	}
-	binds := cfg.Bind
-	if len(fds) > 0 {
-		m.log.Info().Int("sockets", len(fds)).Msgf("Using %d socket(s) passed by systemd, bind is ignored", len(fds))
-		binds = nil
-		for _, fd := range fds {
-			binds = append(binds, config.Address{Text: "fd://" + strconv.Itoa(fd), Network: "fd", FD: fd})
-		}
+	m.log.Info().Int("sockets", len(fds)).Msgf("Using %d socket(s) passed by systemd, bind is ignored", len(fds))
+	for _, fd := range fds {
+		m.systemd = append(m.systemd, config.Address{Text: "fd://" + strconv.Itoa(fd), Network: "fd", FD: fd})
 	}
-	var ls []*listener
+	return m.systemd, nil
+}
+
+// bindAll opens the sockets of the addresses. Those among have that are meant by
+// one of them are taken as they are: nobody who waits on them is lost, and the
+// address is never free in between. It blocks for the retries of addresses in
+// use, and until ctx ends. On an error nothing but have stays open.
+func bindAll(ctx context.Context, log zerolog.Logger, binds []config.Address, cfg *config.Config, have []*listener) ([]*listener, error) {
+	var ls, fresh []*listener
 	for _, a := range binds {
-		l, err := m.bindRetrying(ctx, a, cfg)
-		if err != nil {
-			return nil, errors.Join(err, closeListeners(ls))
+		i := slices.IndexFunc(have, func(l *listener) bool { return l.text == a.Text && !slices.Contains(ls, l) })
+		if i >= 0 {
+			ls = append(ls, have[i])
+			continue
 		}
-		ls = append(ls, l)
+		l, err := bindRetrying(ctx, log, a, cfg)
+		if err != nil {
+			return nil, errors.Join(err, closeListeners(fresh))
+		}
+		l.text = a.Text
+		ls, fresh = append(ls, l), append(fresh, l)
 	}
 	return ls, nil
+}
+
+// without returns the listeners of ls that are not in keep.
+func without(ls, keep []*listener) []*listener {
+	return slices.DeleteFunc(slices.Clone(ls), func(l *listener) bool { return slices.Contains(keep, l) })
 }
 
 // closeListeners closes the sockets and removes their files.
@@ -120,7 +144,7 @@ func closeListeners(ls []*listener) error {
 }
 
 // bindRetrying binds one address, with gunicorn's tries and lines on the log.
-func (m *Master) bindRetrying(ctx context.Context, a config.Address, cfg *config.Config) (*listener, error) {
+func bindRetrying(ctx context.Context, log zerolog.Logger, a config.Address, cfg *config.Config) (*listener, error) {
 	name := addressText(a)
 	for range bindTries {
 		l, err := bind(ctx, a, cfg)
@@ -130,19 +154,19 @@ func (m *Master) bindRetrying(ctx context.Context, a config.Address, cfg *config
 		}
 		switch {
 		case errors.Is(err, unix.EADDRINUSE):
-			m.log.Error().Str("addr", a.Text).Msgf("Connection in use: %s", name)
+			log.Error().Str("addr", a.Text).Msgf("Connection in use: %s", name)
 		case errors.Is(err, unix.EADDRNOTAVAIL):
-			m.log.Error().Str("addr", a.Text).Msgf("Invalid address: %s", name)
+			log.Error().Str("addr", a.Text).Msgf("Invalid address: %s", name)
 		}
-		m.log.Error().Str("addr", a.Text).Msgf("connection to %s failed: %s", name, errnoText(err))
-		m.log.Debug().Msg("Retrying in 1 second.")
+		log.Error().Str("addr", a.Text).Msgf("connection to %s failed: %s", name, errnoText(err))
+		log.Debug().Msg("Retrying in 1 second.")
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-time.After(bindPause):
 		}
 	}
-	m.log.Error().Str("addr", a.Text).Msgf("Can't connect to %s", name)
+	log.Error().Str("addr", a.Text).Msgf("Can't connect to %s", name)
 	return nil, errLogged
 }
 
@@ -266,11 +290,14 @@ func bindUnix(path string, cfg *config.Config) (*listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The umask belongs to the process; nothing else creates files while the
-	// master starts. chmod afterwards would leave a moment with another mode.
-	old := unix.Umask(cfg.Umask)
-	err = os.NewSyscallError("bind", unix.Bind(fd, &unix.SockaddrUnix{Name: path}))
-	unix.Umask(old)
+	// The file gets the mode of the socket less the umask of the process, which a
+	// worker started meanwhile would inherit if it were changed. So the file is
+	// never open to more than it should be, and opened to the rest below.
+	mode := uint32(0o777 &^ cfg.Umask)
+	err = os.NewSyscallError("fchmod", unix.Fchmod(fd, mode))
+	if err == nil {
+		err = os.NewSyscallError("bind", unix.Bind(fd, &unix.SockaddrUnix{Name: path}))
+	}
 	if errors.Is(err, unix.EINVAL) {
 		err = refusef("unix socket path '%s' is too long", path)
 	}
@@ -279,7 +306,7 @@ func bindUnix(path string, cfg *config.Config) (*listener, error) {
 		l.file, err = unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	}
 	if err == nil {
-		err = l.chown(cfg)
+		err = l.open(mode, cfg)
 	}
 	if err == nil {
 		err = os.NewSyscallError("listen", unix.Listen(fd, cfg.Backlog))
@@ -290,10 +317,18 @@ func bindUnix(path string, cfg *config.Config) (*listener, error) {
 	return l, nil
 }
 
-// chown gives the socket file that bind made to whom the workers run as.
-func (l *listener) chown(cfg *config.Config) error {
+// open gives the socket file that bind made, if it is one, its mode, and to whom
+// the workers run as.
+func (l *listener) open(mode uint32, cfg *config.Config) error {
+	if l.file <= 0 {
+		return nil
+	}
+	// fchmod(2) refuses an O_PATH descriptor.
+	if err := unix.Chmod("/proc/self/fd/"+strconv.Itoa(l.file), mode); err != nil {
+		return os.NewSyscallError("chmod", err)
+	}
 	id, ok := cfg.Identity()
-	if l.file <= 0 || !ok || !id.Differs() {
+	if !ok || !id.Differs() {
 		return nil
 	}
 	return os.NewSyscallError("chown", unix.Fchownat(l.file, "", id.UID, id.GID, unix.AT_EMPTY_PATH))
@@ -345,6 +380,9 @@ func adoptFD(fd int, text string) (*listener, error) {
 		return nil, refusef("%s: %v", text, err)
 	}
 	l, err := describe(fd)
+	if err == nil {
+		l.borrowed = true
+	}
 	if err == nil && l.network == "tcp" {
 		err = os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1))
 	}

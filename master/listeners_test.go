@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
 
 	"gowsgi/config"
@@ -237,9 +238,8 @@ func TestAddressInUse(t *testing.T) {
 			var out strings.Builder
 			addr.Host = tt.host
 			synctest.Test(t, func(t *testing.T) {
-				m := &Master{log: logging.New(&out, "text", "info", 7)}
 				begin := time.Now()
-				_, err := m.bindRetrying(t.Context(), addr, &config.Config{Backlog: 1})
+				_, err := bindRetrying(t.Context(), logging.New(&out, "text", "info", 7), addr, &config.Config{Backlog: 1})
 				if !errors.Is(err, errLogged) {
 					t.Errorf("got %v, want errLogged", err)
 				}
@@ -266,8 +266,7 @@ func TestBindIsInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
 		defer cancel()
-		m := &Master{}
-		_, err := m.bindRetrying(ctx, config.Address{Network: "tcp", Host: "127.0.0.1", Port: busy.Addr().(*net.TCPAddr).Port}, &config.Config{Backlog: 1})
+		_, err := bindRetrying(ctx, zerolog.Nop(), config.Address{Network: "tcp", Host: "127.0.0.1", Port: busy.Addr().(*net.TCPAddr).Port}, &config.Config{Backlog: 1})
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v, want the context's error", err)
 		}
@@ -278,10 +277,9 @@ func TestBindIsInterrupted(t *testing.T) {
 func TestBindAllLeavesNothing(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "s")
-	m := &Master{}
-	_, err := m.bindAll(t.Context(), &config.Config{Backlog: 1, Bind: []config.Address{
+	_, err := bindAll(t.Context(), zerolog.Nop(), []config.Address{
 		{Network: "unix", Path: path}, {Text: "fd://9999", Network: "fd", FD: 9999},
-	}})
+	}, &config.Config{Backlog: 1}, nil)
 	if err == nil || err.Error() != "fd://9999 is not an open file descriptor" {
 		t.Errorf("got %v", err)
 	}

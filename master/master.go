@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -23,8 +25,9 @@ import (
 type Options struct {
 	// Args is the command line, for the workers' sys.argv.
 	Args []string
-	// Environ is the environment the process was started with.
+	// Environ is the environment the process was started with, Dir the directory.
 	Environ []string
+	Dir     string
 	// Stderr gets the one-line errors that end a start, before there is a log.
 	Stderr io.Writer
 	// Warnings are lines for the log about the configuration. Optional.
@@ -54,6 +57,8 @@ type generation struct {
 	// nil while there is none because it died.
 	spawns  bool
 	spawner *spawner.Process
+	// listeners are the sockets of cfg.Bind, in its order.
+	listeners []*listener
 }
 
 // Master supervises workers. Make one with New, then call Run once.
@@ -70,15 +75,23 @@ type Master struct {
 	events  chan event
 	done    chan struct{} // closed when Run returns
 
-	gen       *generation // what new workers are started with
-	listeners []*listener
-	pidFile   *pidFile
+	name    string      // on the log: Master, or Master.2 beside an old one
+	gen     *generation // what new workers are started with
+	pidFile *pidFile
+	// sockets are all listeners that are open; generations share them.
+	sockets []*listener
+	// systemd is what it passed, none if it did not.
+	systemd []config.Address
+	// handover is the value of envHandover, "" for a master of its own.
+	handover string
+	// twin is the other master during an upgrade, nil without one.
+	twin *twin
+	// child is the pid of a new master this one has started, until it is reaped.
+	child int
 	// deathR goes to the workers; deathW is never written to. The kernel closes
 	// it when the master is gone, however it went.
 	deathR, deathW int
-	// handoff is the queue in which workers pass connections on, see package ipc.
-	handoff [2]int
-	board   *board
+	board          *board
 
 	workers map[int]*worker // not gone, by age
 	// spawners are those that run, by pid.
@@ -127,7 +140,14 @@ var (
 func New(cfg *config.Config, opts Options) *Master { return newMaster(cfg, opts, osEnv()) }
 
 func newMaster(cfg *config.Config, opts Options, env env) *Master {
+	handover := getenv(opts.Environ)(envHandover)
+	// It is for this process alone.
+	opts.Environ = slices.DeleteFunc(slices.Clone(opts.Environ), func(kv string) bool {
+		return strings.HasPrefix(kv, envHandover+"=")
+	})
 	return &Master{
+		name:     masterName,
+		handover: handover,
 		opts:     opts,
 		env:      env,
 		log:      zerolog.Nop(),
@@ -142,7 +162,6 @@ func newMaster(cfg *config.Config, opts Options, env env) *Master {
 		gen:            &generation{n: 1, cfg: cfg},
 		deathR:         -1,
 		deathW:         -1,
-		handoff:        [2]int{-1, -1},
 		workers:        make(map[int]*worker),
 		spawners:       make(map[int]*spawnerState),
 		strangers:      make(map[int]unix.WaitStatus),
@@ -198,7 +217,7 @@ func (m *Master) serve() (int, error) {
 	if m.stop.code != 0 {
 		level = zerolog.ErrorLevel
 	}
-	m.log.WithLevel(level).Msg("Shutting down: Master")
+	m.log.WithLevel(level).Msgf("Shutting down: %s", m.name)
 	if m.stop.reason != "" {
 		m.log.WithLevel(level).Str("reason", m.stop.reason).Msgf("Reason: %s", m.stop.reason)
 	}
@@ -245,11 +264,13 @@ func (m *Master) step(now time.Time) {
 		return
 	}
 	m.endReload()
+	m.sweepListeners()
 	m.retireSurplus(now)
 	for m.wantsWorker() && !now.Before(m.backoff.until) {
 		m.spawn(now)
 	}
 	m.announce()
+	m.tellTwin()
 }
 
 // wake returns how long the loop may sleep after a step at now.
@@ -326,6 +347,7 @@ func (m *Master) retireSurplus(now time.Time) {
 		if w == nil {
 			w = m.oldest(func(w *worker) bool { return w != m.surge })
 		}
+		m.commit(w)
 		m.retire(w, now)
 	}
 }

@@ -36,6 +36,9 @@ func (n notifier) send(state string) error {
 // notify reports the master's state; that nobody listens is worth no more than
 // a line for whoever debugs it.
 func (m *Master) notify(state string) {
+	if m.twin != nil && m.twin.parent {
+		return // the old master is who the service manager knows
+	}
 	if err := m.notifier.send(state); err != nil {
 		m.log.Debug().Err(err).Msg("sd_notify")
 	}
@@ -46,4 +49,14 @@ func (m *Master) notify(state string) {
 // ends it.
 func (m *Master) notifyReloading() {
 	m.notify(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", m.clock.Now()/int64(time.Microsecond)))
+}
+
+// notifyStopping says that this master leaves. When another one goes on, that is
+// no end of the service but another main process (MAINPID).
+func (m *Master) notifyStopping() {
+	if t := m.twin; t != nil && !t.parent && t.serving > 0 {
+		m.notify(fmt.Sprintf("MAINPID=%d", t.pid))
+		return
+	}
+	m.notify("STOPPING=1")
 }

@@ -55,6 +55,15 @@ func (p *pidFile) remove() error {
 	return os.Remove(p.path)
 }
 
+// rename moves the file to path, over the file of a process that is gone.
+func (p *pidFile) rename(path string) error {
+	if err := os.Rename(p.path, path); err != nil {
+		return err
+	}
+	p.path = path
+	return nil
+}
+
 // readPIDFile returns the pid in the file, 0 if there is none.
 func readPIDFile(path string) int {
 	b, err := os.ReadFile(path)

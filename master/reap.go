@@ -34,6 +34,11 @@ func (m *Master) reapAll() {
 			}
 		}
 		m.reapSpawners()
+		if m.child != 0 {
+			if pid, status, err := m.env.reap(m.child); err == nil && pid == m.child {
+				m.newMasterDied(status)
+			}
+		}
 		return
 	}
 	for {
@@ -61,11 +66,30 @@ func (m *Master) reapedChild(pid int, status unix.WaitStatus) {
 	switch s := m.spawners[pid]; {
 	case s != nil:
 		m.spawnerDied(s, status)
+	case pid == m.child:
+		m.newMasterDied(status)
 	case unnamed:
 		// A worker may be dead before its pid is known here.
 		m.strangers[pid] = status
 	default:
 		m.log.Debug().Int("child", pid).Msgf("Reaped unknown child (pid:%d)", pid)
+	}
+}
+
+// newMasterDied notes the end of a new master that this one had started. That the
+// service goes on alone follows from the end of the link.
+func (m *Master) newMasterDied(status unix.WaitStatus) {
+	pid := m.child
+	m.child = 0
+	switch {
+	case status.Signaled():
+		m.log.Error().Int("master", pid).Str("signal", unix.SignalName(status.Signal())).
+			Msgf("New master (pid:%d) was sent %s!", pid, unix.SignalName(status.Signal()))
+	case status.ExitStatus() != 0:
+		m.log.Error().Int("master", pid).Int("exit_code", status.ExitStatus()).
+			Msgf("New master (pid:%d) exited with code %d.", pid, status.ExitStatus())
+	default:
+		m.log.Info().Int("master", pid).Msgf("New master (pid:%d) has left", pid)
 	}
 }
 
@@ -140,7 +164,7 @@ func (m *Master) bootFailed(w *worker) {
 	}
 	msg := w.bootFailed
 	switch tb := msg.Traceback + "\n" + msg.Error; {
-	case m.reload != nil && w.gen == m.gen:
+	case m.undecided(w):
 		m.abandonReload(msg.Error, msg.Traceback)
 		return
 	case tb == m.lastTraceback:
@@ -189,7 +213,7 @@ func (m *Master) bury(w *worker) {
 		return
 	}
 	m.backoff.died(w.wave, now.Sub(w.spawned), now)
-	if wasBooting && m.reload != nil && w.gen == m.gen {
+	if wasBooting && m.undecided(w) {
 		m.abandonReload("worker died before it was ready", "")
 	}
 	if delay := m.backoff.until.Sub(now); delay > 0 && m.wantsWorker() {

@@ -3,9 +3,12 @@ package master
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"gowsgi/config"
 )
@@ -26,6 +29,9 @@ type reload struct {
 	// itself by one ready worker; until then the old number stays.
 	target int
 	proven bool
+	// committed: the last old worker leaves, and with it the sockets only the old
+	// generation had. There is no way back from here.
+	committed bool
 }
 
 // preparedEvent is the result of Options.Reload and FindPython.
@@ -39,7 +45,7 @@ func (m *Master) hangUp() {
 	if m.stop != nil {
 		return
 	}
-	m.log.Info().Msg("Hang up: Master")
+	m.log.Info().Msgf("Hang up: %s", m.name)
 	m.reopenLog()
 	m.notifyReloading()
 	if m.preparing {
@@ -56,12 +62,15 @@ func (m *Master) prepare() {
 	ctx, cancel := context.WithCancel(context.Background())
 	m.preparing, m.again, m.cancel = true, false, cancel
 	n := m.gen.n
+	have := slices.Clone(m.gen.listeners)
 	if m.reload != nil {
 		n = max(n, m.reload.prev.n)
+		have = append(have, without(m.reload.prev.listeners, have)...)
 	}
+	log := m.log
 	go func() {
 		defer cancel()
-		gen, err := m.prepareGeneration(ctx, n+1)
+		gen, err := m.prepareGeneration(ctx, log, n+1, have)
 		select {
 		case m.events <- preparedEvent{gen, err}:
 		case <-m.done:
@@ -69,8 +78,9 @@ func (m *Master) prepare() {
 	}()
 }
 
-// prepareGeneration runs outside the loop and uses nothing of m that changes.
-func (m *Master) prepareGeneration(ctx context.Context, n int) (*generation, error) {
+// prepareGeneration runs outside the loop and uses nothing of m that changes. New
+// sockets are bound before anything of the old ones is given up.
+func (m *Master) prepareGeneration(ctx context.Context, log zerolog.Logger, n int, have []*listener) (*generation, error) {
 	cfg, err := m.opts.Reload()
 	if err != nil {
 		return nil, err
@@ -86,15 +96,34 @@ func (m *Master) prepareGeneration(ctx context.Context, n int) (*generation, err
 	if err != nil {
 		return nil, err
 	}
+	binds, err := m.binds(cfg)
+	if err != nil {
+		return nil, err
+	}
 	gen := &generation{n: n, cfg: cfg, settings: settings, python: python}
-	return gen, m.addSpawner(ctx, gen)
+	gen.listeners, err = bindAll(ctx, log, binds, cfg, have)
+	if errors.Is(err, errLogged) {
+		err = errCannotBind
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := m.addSpawner(ctx, gen); err != nil {
+		return nil, errors.Join(err, closeListeners(without(gen.listeners, have)))
+	}
+	return gen, nil
 }
+
+// errCannotBind ends a reload; the log has said what is wrong with which address.
+var errCannotBind = errors.New("an address cannot be bound")
 
 // apply implements event.
 func (e preparedEvent) apply(m *Master) {
 	m.preparing = false
 	if e.err == nil {
 		m.follow(e.gen.spawner)
+		// Those that are not adopted are swept up.
+		m.sockets = append(m.sockets, without(e.gen.listeners, m.sockets)...)
 	}
 	m.reapAll() // orphans had to wait, see there
 	switch {
@@ -117,15 +146,14 @@ func (m *Master) adopt(gen *generation) error {
 	if err := m.adoptProcess(old, next); err != nil {
 		return err
 	}
-	if !slices.Equal(old.Bind, next.Bind) || old.Backlog != next.Backlog || old.ReusePort != next.ReusePort {
-		m.log.Warn().Msg("The change of bind, backlog or reuse_port needs a restart; the old sockets stay in use")
-	}
 	r := &reload{prev: m.gen, prevTarget: m.target, target: next.Workers}
 	if m.reload != nil {
 		// What the interrupted reload had begun with is the last that is known good.
 		r.prev, r.prevTarget = m.reload.prev, m.reload.prevTarget
 	}
+	was := m.gen
 	m.reload, m.gen = r, gen
+	m.adoptListeners(was, gen)
 	for _, w := range m.workers {
 		w.stale = w.live()
 	}
@@ -152,19 +180,17 @@ func (m *Master) adoptProcess(old, next *config.Config) error {
 		return err
 	}
 	if next.PIDFile != old.PIDFile {
-		var fresh *pidFile
-		if next.PIDFile != "" {
-			var err error
-			if fresh, err = createPIDFile(next.PIDFile, m.env.pid); err != nil {
-				return err
-			}
+		was := m.pidFile
+		m.pidFile = nil
+		if err := m.makePIDFile(next); err != nil {
+			m.pidFile = was
+			return err
 		}
-		if m.pidFile != nil {
-			if err := m.pidFile.remove(); err != nil {
+		if was != nil {
+			if err := was.remove(); err != nil {
 				m.log.Warn().Err(err).Msg("removing the old pid file")
 			}
 		}
-		m.pidFile = fresh
 	}
 	if m.opts.SetTitle != nil {
 		m.opts.SetTitle("gowsgi: master [" + next.ProcName + "]")
@@ -178,7 +204,24 @@ func (m *Master) reloadProven(w *worker) {
 	if m.reload != nil && w.gen == m.gen && !m.reload.proven {
 		m.reload.proven = true
 		m.target = m.reload.target
+		m.tellBoards()
 	}
+}
+
+// undecided reports whether a failure of w ends a reload.
+func (m *Master) undecided(w *worker) bool {
+	return m.reload != nil && !m.reload.committed && w.gen == m.gen
+}
+
+// commit is called before w is retired: if it is the last old worker, sockets of
+// the old generation alone are closed first, so that the worker, which accepts
+// what waits on them, is the last to do so.
+func (m *Master) commit(w *worker) {
+	if m.reload == nil || !w.stale || m.oldest(func(o *worker) bool { return o.stale && o != w }) != nil {
+		return
+	}
+	m.reload.committed = true
+	m.sweepListeners()
 }
 
 // endReload finishes a reload when nothing is left to replace.
@@ -201,8 +244,11 @@ func (m *Master) abandonReload(reason, traceback string) {
 	failed := m.gen
 	r := m.reload
 	m.gen, m.target, m.reload = r.prev, r.prevTarget, nil
+	m.adoptListeners(failed, m.gen)
+	m.tellBoards()
 	for _, w := range m.workers {
-		w.stale = false
+		// Of the new ones those that have the same sockets may stay.
+		w.stale = w.live() && !slices.Equal(w.gen.listeners, m.gen.listeners)
 		if w.gen == failed && w.state == booting && w.bootFailed == nil && !w.reaped {
 			m.retire(w, time.Now())
 		}

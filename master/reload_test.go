@@ -365,17 +365,6 @@ func TestRetiredByReloadIsKilledAtGracefulTimeout(t *testing.T) {
 	})
 }
 
-func TestReloadWarnsOfNewSockets(t *testing.T) {
-	simulate(t, config.Config{Workers: 1}, good, func(s *sim) {
-		s.settled(1)
-		s.next.Backlog = 7
-		s.signal(unix.SIGHUP)
-		time.Sleep(time.Minute)
-		s.settled(1)
-		s.logs("[WARNING] The change of bind, backlog or reuse_port needs a restart", 1)
-	})
-}
-
 func TestReloadEndsBackoff(t *testing.T) {
 	script := func(p *proc) {
 		if len(p.cfg.Env) == 0 {

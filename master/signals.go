@@ -48,10 +48,25 @@ func (m *Master) handleSignal(s os.Signal) {
 	case unix.SIGTTOU:
 		m.scale(-1)
 	case unix.SIGUSR2:
-		m.log.Warn().Msg("SIGUSR2 ignored: upgrading the binary in place is not supported yet")
+		m.upgrade()
 	case unix.SIGWINCH:
-		// A terminal sends it at every change of its size.
-		m.log.Debug().Msg("SIGWINCH ignored: stopping all workers is not supported yet")
+		m.wind()
+	}
+}
+
+// wind stops all workers and leaves the sockets open, so that another master on
+// them can be tried alone. SIGHUP and SIGTTIN start workers again. A terminal
+// sends SIGWINCH at every change of its size, so it counts only without one
+// (gunicorn: only with --daemon).
+func (m *Master) wind() {
+	if m.env.terminal() {
+		m.log.Debug().Msg("SIGWINCH ignored. Not daemonized")
+		return
+	}
+	m.log.Info().Msg("graceful stop of workers")
+	m.target = 0
+	if m.reload != nil {
+		m.reload.target = 0
 	}
 }
 
@@ -61,14 +76,11 @@ func (m *Master) stopAll(s *stopping, now time.Time) {
 	switch {
 	case m.stop == nil:
 		m.stop = s
-		m.notify("STOPPING=1")
-		// From here connections are refused as soon as the workers close theirs;
-		// the socket files go at the very end, when nobody answers on them.
-		for _, l := range m.listeners {
-			if err := l.close(); err != nil {
-				m.log.Warn().Err(err).Msg("closing a listener")
-			}
+		m.notifyStopping()
+		for _, l := range m.sockets {
+			m.letGo(l)
 		}
+		m.tellBoards()
 	case s.quick && !m.stop.quick && s.reason == "":
 		m.log.Info().Msg("Quick shutdown requested")
 		m.stop.quick = true
@@ -76,7 +88,6 @@ func (m *Master) stopAll(s *stopping, now time.Time) {
 		return
 	}
 	for _, w := range m.workers {
-		w.board.sb.Global().SetStopping()
 		switch {
 		case s.quick:
 			sig := unix.SIGQUIT

@@ -35,6 +35,13 @@ type sim struct {
 	// forked: workers say themselves who they are.
 	forked bool
 
+	environ []string
+	// noTerminal: the master belongs to no terminal.
+	noTerminal bool
+	// upgrades are the new masters that were started, startErr why none can be.
+	upgrades []*simTwin
+	startErr error
+
 	master  *Master
 	code    chan int
 	mu      sync.Mutex
@@ -92,14 +99,23 @@ const firstPID = 101
 // address for memory they share.
 func simulate(t *testing.T, cfg config.Config, script func(*proc), body func(s *sim)) {
 	t.Helper()
+	simulateWith(t, cfg, script, func(*sim) {}, body)
+}
+
+// simulateWith is simulate with a chance to change the simulation before it begins.
+func simulateWith(t *testing.T, cfg config.Config, script func(*proc), change, body func(s *sim)) {
+	t.Helper()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		s := &sim{t: t, clock: ipc.NewClock(), script: script, code: make(chan int, 1), log: filepath.Join(dir, "error.log")}
 		s.cfg = simConfig(cfg, s.log)
 		s.next = simConfig(cfg, s.log)
 		s.find = func(context.Context) (ipc.Python, error) { return ipc.Python{Version: "3.99.0"}, nil }
+		change(s)
 		s.master = newMaster(s.cfg, Options{
 			Args:       []string{"gowsgi", "app"},
+			Environ:    s.environ,
+			Dir:        "/",
 			Stderr:     io.Discard,
 			Reload:     func() (*config.Config, error) { return s.next, s.reload },
 			FindPython: func(ctx context.Context, _, _ string, _ func(string) string) (ipc.Python, error) { return s.find(ctx) },
@@ -125,10 +141,12 @@ func simConfig(cfg config.Config, log string) *config.Config {
 
 func (s *sim) env() env {
 	return env{
-		pid:   7,
-		start: s.start,
-		kill:  s.kill,
-		reap:  s.reap,
+		pid:         7,
+		start:       s.start,
+		startMaster: s.startMaster,
+		terminal:    func() bool { return !s.noTerminal },
+		kill:        s.kill,
+		reap:        s.reap,
 		notify: func(c chan<- os.Signal, sigs ...os.Signal) {
 			if sigs[0] == unix.SIGCHLD {
 				s.chld = c

@@ -185,13 +185,7 @@ var systemdListenVars = []string{"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}
 // which applications test for; and the raw_env setting, which wins over both.
 func workerEnviron(start, rawEnv []string) []string {
 	var env []string
-	set := func(kv string) {
-		name, _, _ := strings.Cut(kv, "=")
-		env = slices.DeleteFunc(env, func(old string) bool {
-			return strings.HasPrefix(old, name) && strings.HasPrefix(old[len(name):], "=")
-		})
-		env = append(env, kv)
-	}
+	set := func(kv string) { env = setVariable(env, kv) }
 	for _, kv := range start {
 		if name, _, _ := strings.Cut(kv, "="); !slices.Contains(systemdListenVars, name) {
 			set(kv)
@@ -225,7 +219,7 @@ func (m *Master) spawn(now time.Time) {
 		m.log.Error().Err(err).Msg("Worker could not be started")
 		// As if it had died at once.
 		m.backoff.died(m.backoff.wave, 0, now)
-		if m.reload != nil {
+		if m.reload != nil && !m.reload.committed {
 			m.abandonReload("worker could not be started", "")
 		}
 		return
@@ -244,7 +238,7 @@ func (m *Master) logBooting(w *worker) {
 
 func (m *Master) startWorker(now time.Time) (*worker, error) {
 	gen := m.gen
-	b, slot, err := m.slot(gen.cfg.Threads)
+	b, slot, err := m.slot(gen)
 	if err != nil {
 		return nil, err
 	}
@@ -282,9 +276,9 @@ func (m *Master) startSpec(w *worker) (*startSpec, error) {
 		env:        workerEnviron(m.opts.Environ, w.gen.cfg.Env),
 		death:      m.deathR,
 		scoreboard: int(w.board.file.Fd()),
-		handoff:    m.handoff,
+		handoff:    [2]int{w.board.queue.read, w.board.queue.write},
 	}
-	for _, l := range m.listeners {
+	for _, l := range w.gen.listeners {
 		boot.Listeners = append(boot.Listeners, l.ipc())
 		spec.listeners = append(spec.listeners, l.fd)
 	}

@@ -20,6 +20,11 @@ import (
 // start does everything up to the first worker.
 func (m *Master) start() error {
 	cfg := m.gen.cfg
+	// Before any child could inherit the descriptors, too.
+	have, err := m.inherit()
+	if err != nil {
+		return err
+	}
 	if err := m.env.chdir(cfg.Chdir); err != nil {
 		return err
 	}
@@ -43,34 +48,73 @@ func (m *Master) start() error {
 	if err := m.interruptible(m.findFirstPython); err != nil {
 		return err
 	}
-	if err := m.openPipes(); err != nil {
+	if err := m.openDeathPipe(); err != nil {
 		return err
 	}
-	err := m.interruptible(func(ctx context.Context) error { return m.addSpawner(ctx, m.gen) })
+	err = m.interruptible(func(ctx context.Context) error { return m.addSpawner(ctx, m.gen) })
 	if err != nil {
 		return err
 	}
 	m.follow(m.gen.spawner)
-	if cfg.PIDFile != "" {
-		var err error
-		if m.pidFile, err = createPIDFile(cfg.PIDFile, m.env.pid); err != nil {
-			return err
-		}
+	if err := m.makePIDFile(cfg); err != nil {
+		return err
 	}
-	err = m.interruptible(func(ctx context.Context) (err error) {
-		m.listeners, err = m.bindAll(ctx, cfg)
+	if err := m.bindFirst(cfg, have); err != nil {
+		return err
+	}
+	m.logListening()
+	m.log.Info().Msgf("Using worker: %s", cfg.WorkerClass)
+	if m.twin != nil {
+		go watchTwin(m.twin, m.events, m.done)
+	}
+	return nil
+}
+
+// makePIDFile writes the pid file; a new master beside an old one adds ".2" to its
+// name until it is promoted.
+func (m *Master) makePIDFile(cfg *config.Config) (err error) {
+	if cfg.PIDFile == "" {
+		return nil
+	}
+	path := cfg.PIDFile
+	if m.twin != nil && m.twin.parent {
+		path += ".2"
+	}
+	m.pidFile, err = createPIDFile(path, m.env.pid)
+	return err
+}
+
+// bindFirst makes the listeners of the first generation. What was inherited and
+// is not wanted is closed.
+func (m *Master) bindFirst(cfg *config.Config, have []*listener) error {
+	m.sockets = have
+	err := m.interruptible(func(ctx context.Context) error {
+		binds, err := m.binds(cfg)
+		if err == nil {
+			m.gen.listeners, err = bindAll(ctx, m.log, binds, cfg, have)
+		}
 		return err
 	})
 	if err != nil {
 		return err
 	}
+	m.sockets = append(m.sockets, without(m.gen.listeners, have)...)
+	if m.twin != nil && !slices.Equal(m.gen.listeners, have) && m.twin.queue != nil {
+		// Numbers of listeners would mean something else to the old workers.
+		err = m.twin.queue.releaseUnused()
+		m.twin.queue = nil
+	}
+	m.sweepListeners()
+	return err
+}
+
+// logListening writes gunicorn's line.
+func (m *Master) logListening() {
 	var urls []string
-	for _, l := range m.listeners {
+	for _, l := range m.gen.listeners {
 		urls = append(urls, l.url())
 	}
 	m.log.Info().Strs("listeners", urls).Msgf("Listening at: %s (%d)", strings.Join(urls, ","), m.env.pid)
-	m.log.Info().Msgf("Using worker: %s", cfg.WorkerClass)
-	return nil
 }
 
 // openLog sets the logger up.
@@ -152,23 +196,10 @@ func (m *Master) findFirstPython(ctx context.Context) error {
 	return err
 }
 
-// openPipes makes what workers share besides the listeners: the death pipe and
-// the hand-off queue.
-func (m *Master) openPipes() (err error) {
-	if m.deathR, m.deathW, err = sys.Pipe(); err != nil {
-		return err
-	}
-	m.handoff, err = unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return os.NewSyscallError("socketpair", err)
-	}
-	// What fits bounds the queue. The kernel cuts it to net.core.wmem_max.
-	_ = unix.SetsockoptInt(m.handoff[1], unix.SOL_SOCKET, unix.SO_SNDBUF, handoffBuffer)
-	return nil
+func (m *Master) openDeathPipe() (err error) {
+	m.deathR, m.deathW, err = sys.Pipe()
+	return err
 }
-
-// handoffBuffer is the wanted size of the hand-off queue in bytes.
-const handoffBuffer = 4 << 20
 
 // interruptible runs a blocking step of the start, before there is a loop, and
 // lets TERM, INT and QUIT end it. The step must return soon after its context
@@ -204,17 +235,30 @@ func (m *Master) cleanUp() error {
 	if m.cancel != nil {
 		m.cancel()
 	}
-	errs := []error{closeListeners(m.listeners)}
+	var errs []error
+	if m.twin != nil && m.twin.link.Gone() {
+		m.twin = nil
+	}
+	for _, l := range m.sockets {
+		if m.twin == nil {
+			errs = append(errs, l.unlink())
+		}
+		errs = append(errs, l.close())
+	}
 	if m.pidFile != nil {
 		errs = append(errs, m.pidFile.remove())
 	}
-	for _, fd := range []int{m.deathR, m.deathW, m.handoff[0], m.handoff[1]} {
+	for _, fd := range []int{m.deathR, m.deathW} {
 		if fd >= 0 {
 			errs = append(errs, os.NewSyscallError("close", unix.Close(fd)))
 		}
 	}
 	if m.board != nil {
 		errs = append(errs, m.board.retire())
+	}
+	if m.twin != nil {
+		// Last: it makes the other one the only master.
+		errs = append(errs, m.twin.link.Close())
 	}
 	return errors.Join(slices.DeleteFunc(errs, func(err error) bool { return err == nil })...)
 }

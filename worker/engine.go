@@ -38,6 +38,9 @@ const (
 	takeInMax = 64
 	// takeInShared is the same for a worker that has siblings.
 	takeInShared = 8
+	// lastAccept is how long a worker of a service that stops goes on accepting:
+	// handshakes that were begun take a round trip to end.
+	lastAccept = 100 * time.Millisecond
 )
 
 // listener is an inherited listening socket.
@@ -111,7 +114,9 @@ type engine struct {
 	// acceptAt is when accepting is tried again after it failed for want of
 	// descriptors; 0: it is on.
 	acceptAt int64
-	drainEnd int64
+	// listenEnd is when a worker that drains closes its listeners, drainEnd when it
+	// lets idle clients go; 0: that is not due.
+	listenEnd, drainEnd int64
 	// topAt is when the listeners were looked at last.
 	topAt int64
 	// refused counts requests answered 503 since refusedLog's last line; the next
@@ -347,7 +352,7 @@ func (e *engine) patience(now int64) int {
 			due = min(due, l.first.due)
 		}
 	}
-	for _, at := range []int64{e.acceptAt, e.drainEnd} {
+	for _, at := range [...]int64{e.acceptAt, e.listenEnd, e.drainEnd} {
 		if at != 0 {
 			due = min(due, at)
 		}
@@ -379,28 +384,30 @@ func (e *engine) tick() int64 {
 	return now
 }
 
-// continueDrain closes the listeners once, and ends the engine when nothing is
-// left to do, or idle clients have been waited for long enough.
+// continueDrain gives the listeners up, and ends the engine when nothing is left
+// to do, or idle clients have been waited for long enough.
 func (e *engine) continueDrain(now int64) {
 	if !e.drained {
 		e.drained = true
 		e.slot.SetState(ipc.StateDraining)
-		for _, l := range e.listeners {
-			// Closing the last descriptor of this process for the socket would
-			// take it out of the set, but the master's stays.
-			_ = e.top.del(l.fd)
-			_ = unix.Close(l.fd)
-		}
-		e.listeners = nil
-		e.acceptAt = 0
 		_ = e.top.del(e.siblings.read)
-		// A client may be sending its next request right now; it is answered.
-		e.drainEnd = now + int64(min(max(e.cfg.KeepAlive, 0), e.cfg.GracefulTimeout/2))
+		e.listenEnd = now
+		wait := max(e.cfg.KeepAlive, 0)
+		if e.siblings.board.Global().Stopping() {
+			// Nobody accepts after this worker what waits on its sockets.
+			e.listenEnd += int64(lastAccept)
+			wait = max(wait, lastAccept)
+		}
+		// A client may be sending its request right now; it is answered.
+		e.drainEnd = e.listenEnd + int64(min(wait, e.cfg.GracefulTimeout/2))
+	}
+	if e.listenEnd != 0 && (now >= e.listenEnd || e.quick.Load()) {
+		e.closeListeners()
 	}
 	if e.siblings.serving() {
 		e.handOffAll()
 	}
-	if e.quick.Load() || e.open == 0 {
+	if e.quick.Load() || e.open == 0 && e.listenEnd == 0 {
 		e.over = true
 		return
 	}
@@ -409,8 +416,28 @@ func (e *engine) continueDrain(now int64) {
 		e.idling.wait = 0
 		e.closeSilent(&e.idling)
 		e.closeSilent(&e.head)
-		e.over = e.open == 0
+		e.over = e.open == 0 && e.listenEnd == 0
 	}
+}
+
+// closeListeners ends accepting. If the service stops, everything that waits is
+// taken first: the master has seen to it that nothing more comes, and what waits
+// on a socket when its last descriptor is closed is reset.
+func (e *engine) closeListeners() {
+	e.listenEnd, e.acceptAt = 0, 0
+	if !e.quick.Load() && e.siblings.board.Global().Stopping() {
+		for i := range e.listeners {
+			for n := 0; n < e.cfg.Backlog && e.accept(e.watcher.lead, i); n++ {
+			}
+		}
+	}
+	for _, l := range e.listeners {
+		// Closing the last descriptor of this process for the socket would
+		// take it out of the set, but the master's may stay.
+		_ = e.top.del(l.fd)
+		_ = unix.Close(l.fd)
+	}
+	e.listeners = nil
 }
 
 // closeSilent closes the connections in l that have sent nothing.

@@ -18,10 +18,9 @@ import (
 const (
 	// handoffMax is how many bytes may travel with a connection.
 	handoffMax = 32 << 10
-	// handoffHeader is the version of the format, the listener's number and, for
-	// a complete request, the ipc.Clock time since when it waits.
-	handoffHeader  = 10
-	handoffVersion = 1
+	// handoffHeader is ipc.HandoffVersion, the listener's number and, for a
+	// complete request, the ipc.Clock time since when it waits.
+	handoffHeader = 10
 )
 
 // handoff is the engine's end of the queue.
@@ -42,8 +41,11 @@ func (h *handoff) init(read, write int, board *ipc.Scoreboard, own int) {
 
 // serving reports whether another worker serves, and is to go on serving.
 func (h *handoff) serving() bool {
-	if h.write < 0 || h.board.Global().Stopping() {
+	if h.write < 0 {
 		return false
+	}
+	if g := h.board.Global(); g.Heirs() || g.Stopping() {
+		return g.Heirs()
 	}
 	for i := range h.board.Slots() {
 		if i != h.own && h.board.Slot(i).State() == ipc.StateServing {
@@ -60,7 +62,7 @@ func (e *engine) handOff(c *conn) bool {
 	if c.n > handoffMax || c.chunked || c.listener > 255 {
 		return false
 	}
-	h.buf[0], h.buf[1] = handoffVersion, byte(c.listener)
+	h.buf[0], h.buf[1] = ipc.HandoffVersion, byte(c.listener)
 	binary.NativeEndian.PutUint64(h.buf[2:], uint64(c.queuedAt))
 	n := handoffHeader + copy(h.buf[handoffHeader:], c.buf[:c.n])
 	if c.queuedAt != 0 {
@@ -96,7 +98,7 @@ func (e *engine) receive(t *thread) {
 		e.log.Error().Msg("A connection handed over by another worker was lost: no descriptors left")
 		return
 	}
-	if n < handoffHeader || h.buf[0] != handoffVersion || int(h.buf[1]) >= len(e.unixListener) {
+	if n < handoffHeader || h.buf[0] != ipc.HandoffVersion || int(h.buf[1]) >= len(e.unixListener) {
 		_ = unix.Close(fd)
 		return
 	}

@@ -62,6 +62,7 @@ func run(title *sys.Title, stdout, stderr io.Writer) int {
 	opts := master.Options{
 		Args:       os.Args,
 		Environ:    os.Environ(),
+		Dir:        dir,
 		Stderr:     stderr,
 		Warnings:   cmd.Warnings,
 		FindPython: pyfind.Find,

@@ -95,8 +95,8 @@ func Launch(tb testing.TB, c Config) *Server {
 	s.cmd.Dir = c.Dir
 	s.cmd.Env = environment(tb, c, s.mark)
 	s.cmd.ExtraFiles = c.ExtraFiles
-	// A group of its own, so that a terminal's Ctrl-C reaches only the test.
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// A session of its own: without a terminal, whose Ctrl-C is for the test only.
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	var closeAfterStart []*os.File
 	pipe := func() (*Log, *os.File) {
 		r, w, err := os.Pipe()

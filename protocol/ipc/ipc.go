@@ -28,6 +28,10 @@ const EnvWorker = "GOWSGI_WORKER"
 // means that somebody started a worker by hand.
 const Version = "1"
 
+// HandoffVersion is the version of the messages in the hand-off queue. Workers of
+// two builds, during an upgrade, share a queue only if it is the same.
+const HandoffVersion = 1
+
 // Descriptors a worker inherits through exec.Cmd.ExtraFiles. Every one of them
 // is close-on-exec in the worker, so that nothing the application starts keeps
 // a port open.

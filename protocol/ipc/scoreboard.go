@@ -127,7 +127,7 @@ func (t *Thread) InFlight(now int64) (InFlight, bool) {
 // Global is the part of the scoreboard that belongs to no worker.
 type Global struct {
 	stopping atomic.Uint32
-	_        uint32
+	heirs    atomic.Uint32
 	// Queued counts the requests in the hand-off queue. Workers add one before
 	// they put a request in and take one off when they have taken it out, so it
 	// is the one field here they write. One that dies in between leaves it wrong
@@ -135,12 +135,27 @@ type Global struct {
 	Queued atomic.Int64
 }
 
-// SetStopping says that the whole server stops: workers that drain keep their
-// connections, for nobody is left to take them. It is never taken back.
-func (g *Global) SetStopping() { g.stopping.Store(1) }
+// SetStopping says whether the service these workers are part of stops: nobody
+// will listen on their sockets after them, and workers that drain keep their
+// connections, for no sibling is left to take them.
+func (g *Global) SetStopping(v bool) { g.stopping.Store(flag(v)) }
 
-// Stopping reports whether SetStopping was called.
+// Stopping returns what SetStopping said last, false at first.
 func (g *Global) Stopping() bool { return g.stopping.Load() != 0 }
+
+// SetHeirs says whether workers of another master, which are not on this
+// scoreboard, take connections out of the hand-off queue.
+func (g *Global) SetHeirs(v bool) { g.heirs.Store(flag(v)) }
+
+// Heirs returns what SetHeirs said last, false at first.
+func (g *Global) Heirs() bool { return g.heirs.Load() != 0 }
+
+func flag(v bool) uint32 {
+	if v {
+		return 1
+	}
+	return 0
+}
 
 const (
 	// page keeps the global part, and the slots of different workers, apart.

@@ -322,7 +322,7 @@ func TestGlobal(t *testing.T) {
 	if worker.Global().Stopping() {
 		t.Error("a new scoreboard says that the server stops")
 	}
-	master.Global().SetStopping()
+	master.Global().SetStopping(true)
 	master.Clear(1)
 	if !worker.Global().Stopping() || worker.Slot(0).State() != StateServing || worker.Slot(1).State() != StateEmpty {
 		t.Errorf("stopping %v, states %v, %v", worker.Global().Stopping(), worker.Slot(0).State(), worker.Slot(1).State())
