@@ -153,3 +153,51 @@ func TestReloadsOverlap(t *testing.T) {
 		t.Errorf("exit code %d after a stop during a reload of %v, want 0", code, now)
 	}
 }
+
+// A HUP follows a changed bind: new sockets are bound before old ones are given
+// up, and who is being served on an old one is served to the end.
+func TestReloadChangesBind(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "probe.py", read(t, filepath.Join(apps(), "probe.py")))
+	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	file := write(t, dir, "gowsgi.toml", fmt.Sprintf("wsgi_app = 'probe'\nworkers = 2\nbind = ['unix:%s']\n", a))
+	s := gowsgitest.Start(t, gowsgitest.Config{Dir: dir, NoBind: true})
+	old := s.WaitBooted(2)
+	g := newGate(t)
+	held := ask(s, g.target())
+	g.waitStarted(1)
+	kept := s.Dial()
+	kept.Get("/pid")
+
+	replace(t, file, fmt.Sprintf("wsgi_app = 'probe'\nworkers = 2\nbind = ['unix:%s', 'unix:%s/none/c']\n", b, dir))
+	s.Signal(syscall.SIGHUP)
+	s.Log.Wait(t, `Reload failed: an address cannot be bound`)
+	if exists(b) || !exists(a) {
+		t.Errorf("after a reload that could not bind: a exists %v, b exists %v", exists(a), exists(b))
+	}
+	kept.Get("/pid")
+
+	replace(t, file, fmt.Sprintf("wsgi_app = 'probe'\nworkers = 2\nbind = ['unix:%s']\n", b))
+	s.Signal(syscall.SIGHUP)
+	s.Log.Wait(t, `Listening at: unix:`+b)
+	// Until the busy old worker is told to leave both are there.
+	if r := gowsgitest.DialConn(t, "unix", b).Get("/pid"); r.Status != 200 {
+		t.Errorf("got %v on the new address", r)
+	}
+	s.Log.Wait(t, `Reload complete: 2 workers`)
+	if !gowsgitest.Eventually(func() bool { return !exists(a) }) {
+		t.Error("the old socket is still there")
+	}
+	g.open()
+	if got := <-held; got.err != nil || got.Status != 200 || !slices.Contains(old, atoi(t, got.Body)) {
+		t.Errorf("got %v, want 200 by one of %v", got, old)
+	}
+	waitWorkers(t, s, 2, old...)
+	if code := s.Stop(); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+	if exists(b) {
+		t.Error("the new socket is left")
+	}
+}
