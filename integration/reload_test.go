@@ -2,6 +2,7 @@ package integration
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -100,10 +101,17 @@ func TestReloadOfBrokenCode(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			path := write(t, dir, "app.py", version(1))
+			path := write(t, dir, "app.py", version(1)+"open('loaded', 'a').write('x')\n")
 			pidfile := filepath.Join(dir, "pid")
 			s := gowsgitest.Start(t, gowsgitest.Config{Dir: dir, Args: []string{"-w", "2", "-p", pidfile, "app"}})
 			workers := s.WaitBooted(2)
+			// Both must have read the file before it is broken.
+			if !gowsgitest.Eventually(func() bool {
+				loaded, _ := os.ReadFile(filepath.Join(dir, "loaded"))
+				return string(loaded) == "xx"
+			}) {
+				t.Fatal("the workers do not load the application")
+			}
 			s.GetOK("/")
 			l := startLoad(s, "/", 1, 1)
 			l.waitMore(t, 20)
@@ -167,16 +175,13 @@ func TestReloadChangesBind(t *testing.T) {
 	g := newGate(t)
 	held := ask(s, g.target())
 	g.waitStarted(1)
-	kept := s.Dial()
-	kept.Get("/pid")
-
 	replace(t, file, fmt.Sprintf("wsgi_app = 'probe'\nworkers = 2\nbind = ['unix:%s', 'unix:%s/none/c']\n", b, dir))
 	s.Signal(syscall.SIGHUP)
 	s.Log.Wait(t, `Reload failed: an address cannot be bound`)
 	if exists(b) || !exists(a) {
 		t.Errorf("after a reload that could not bind: a exists %v, b exists %v", exists(a), exists(b))
 	}
-	kept.Get("/pid")
+	s.GetOK("/pid")
 
 	replace(t, file, fmt.Sprintf("wsgi_app = 'probe'\nworkers = 2\nbind = ['unix:%s']\n", b))
 	s.Signal(syscall.SIGHUP)
