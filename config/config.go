@@ -132,9 +132,9 @@ type Config struct {
 	Umask int `json:"umask"`
 	// PIDFile is the path of the pid file, "" for none (gunicorn: pidfile).
 	PIDFile string `json:"pidfile"`
-	// ForwardedAllowIPs says whose fields are believed, those of SecureSchemeHeaders
-	// and ForwarderHeaders. Peers on unix sockets always are (gunicorn:
-	// forwarded_allow_ips).
+	// ForwardedAllowIPs says whose fields are believed: those of SecureSchemeHeaders
+	// and ForwarderHeaders, and RealIPHeader's. Peers on unix sockets always are
+	// (gunicorn: forwarded_allow_ips).
 	ForwardedAllowIPs AllowList `json:"forwarded_allow_ips"`
 	// SecureSchemeHeaders maps names of fields, in upper case, to the value by which
 	// each says that the client spoke https (gunicorn: secure_scheme_headers).
@@ -142,6 +142,16 @@ type Config struct {
 	// ForwarderHeaders lists names with an underscore, in upper case, that are taken
 	// from peers that are believed; "*" is all (gunicorn: forwarder_headers).
 	ForwarderHeaders []string `json:"forwarder_headers"`
+	// RealIPHeader names the field in which a peer that is believed says whom it
+	// speaks for: RealIPOff, RealIPForwardedFor or RealIPForwarded. gunicorn has
+	// nothing like it.
+	RealIPHeader string `json:"real_ip_header"`
+	// ProxyProtocol is ProxyOff, ProxyV1, ProxyV2 or ProxyAuto (gunicorn:
+	// proxy_protocol).
+	ProxyProtocol string `json:"proxy_protocol"`
+	// ProxyAllowIPs says who may begin a connection with a PROXY header. Peers on
+	// unix sockets always may (gunicorn: proxy_allow_ips).
+	ProxyAllowIPs AllowList `json:"proxy_allow_ips"`
 	// ProcName names the processes. It is never empty: by default it is
 	// DefaultProcName (gunicorn: proc_name).
 	ProcName string `json:"proc_name"`

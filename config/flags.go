@@ -103,6 +103,7 @@ func (o *options) resolve(name string) (full string, candidates []string) {
 func parseArguments(source string, args []string) (*arguments, error) {
 	a := &arguments{source: source, texts: map[*setting][]string{}}
 	opts := newOptions()
+	args = opts.fillBare(args)
 	if err := opts.checkValues(args); err != nil {
 		return nil, &UsageError{Source: source, Reason: err.Error()}
 	}
@@ -206,6 +207,24 @@ func notPrintable(r rune) bool { return !unicode.IsPrint(r) || r == unicode.Repl
 
 func expectedOne(o option) string {
 	return "argument " + o.display() + ": expected one argument"
+}
+
+// fillBare gives the flags that stand without the value they may have the one
+// that means. What follows such a flag is its value unless it looks like a flag,
+// as with argparse: the application must not be the next word.
+func (o *options) fillBare(args []string) []string {
+	filled := slices.Clone(args)
+	for i := 0; i < len(filled) && filled[i] != "--"; i++ {
+		opt, ok := o.awaits(filled[i])
+		if !ok {
+			continue
+		}
+		i++
+		if s := opt.setting; s != nil && s.bare != "" && (i == len(filled) || looksLikeFlag(filled[i])) {
+			filled = slices.Insert(filled, i, s.bare)
+		}
+	}
+	return filled
 }
 
 // checkValues refuses a flag whose value is missing because another flag stands

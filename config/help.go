@@ -57,7 +57,11 @@ func (s *setting) helpFlags() string {
 	for _, name := range s.names() {
 		parts = append(parts, "--"+name)
 	}
-	return strings.TrimSpace(strings.Join(parts, ", ") + " " + s.meta)
+	meta := s.meta
+	if s.bare != "" {
+		meta = "[" + meta + "]"
+	}
+	return strings.TrimSpace(strings.Join(parts, ", ") + " " + meta)
 }
 
 // helpText is the right column: the doc, the variable, and the default with its unit.

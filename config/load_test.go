@@ -31,7 +31,8 @@ func TestDefaults(t *testing.T) {
 		ForwardedAllowIPs:   loopback(),
 		SecureSchemeHeaders: map[string]string{"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"},
 		ForwarderHeaders:    []string{"SCRIPT_NAME", "PATH_INFO"},
-		AccessLogFormat:     DefaultAccessLogFormat, LogFormat: "text",
+		RealIPHeader:        "off", ProxyProtocol: "off", ProxyAllowIPs: loopback(),
+		AccessLogFormat: DefaultAccessLogFormat, LogFormat: "text",
 	}
 	if !reflect.DeepEqual(cmd.Config, want) {
 		t.Errorf("got %+v, want %+v", cmd.Config, want)

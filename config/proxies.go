@@ -1,9 +1,55 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 )
+
+// Values of Config.ProxyProtocol (gunicorn: proxy_protocol).
+const (
+	ProxyOff  = "off"
+	ProxyV1   = "v1"
+	ProxyV2   = "v2"
+	ProxyAuto = "auto"
+)
+
+// Values of Config.RealIPHeader.
+const (
+	RealIPOff          = "off"
+	RealIPForwardedFor = "x-forwarded-for"
+	RealIPForwarded    = "forwarded" // RFC 7239
+)
+
+// parseProxyProtocol takes gunicorn's words for the versions (gunicorn:
+// validate_proxy_protocol).
+func parseProxyProtocol(s string) (string, error) {
+	switch strings.ToLower(strings.TrimSpace(s)) {
+	case "off", "false", "0", "none", "":
+		return ProxyOff, nil
+	case "auto", "true", "1":
+		return ProxyAuto, nil
+	case "v1":
+		return ProxyV1, nil
+	case "v2":
+		return ProxyV2, nil
+	}
+	return "", errors.New("must be: off, v1, v2, or auto")
+}
+
+// proxyMode is the accessor of proxy_protocol, which a configuration file may give as
+// a bool too.
+func proxyMode(ptr func(*Config) *string) accessor {
+	a := checked(ptr, parseProxyProtocol)
+	a.words = func(v any) ([]string, error) {
+		if on, ok := v.(bool); ok {
+			return []string{strconv.FormatBool(on)}, nil
+		}
+		return textWords(v)
+	}
+	return a
+}
 
 // parseFieldNames parses names of header fields, separated by commas, and turns
 // them to upper case, in which gunicorn compares them. "*" stands for all.

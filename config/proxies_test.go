@@ -70,6 +70,22 @@ func TestAllowListContains(t *testing.T) {
 	}
 }
 
+func TestParseProxyProtocol(t *testing.T) {
+	t.Parallel()
+	const bad = "must be: off, v1, v2, or auto"
+	for _, tt := range []struct{ text, want, reason string }{
+		{"off", "off", ""}, {"false", "off", ""}, {"None", "off", ""}, {"0", "off", ""},
+		{"auto", "auto", ""}, {" True ", "auto", ""}, {"1", "auto", ""},
+		{"v1", "v1", ""}, {"V2", "v2", ""},
+		{"v3", "", bad}, {"2", "", bad}, {"on", "", bad}, {"v1,v2", "", bad},
+	} {
+		got, err := parseProxyProtocol(tt.text)
+		if got != tt.want || reasonOf(err) != tt.reason {
+			t.Errorf("%q: got %q, %v, want %q, %s", tt.text, got, err, tt.want, tt.reason)
+		}
+	}
+}
+
 func TestParseFieldNames(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ text, want, reason string }{
@@ -106,6 +122,16 @@ func TestTrustSettings(t *testing.T) {
 			"{'X-FORWARDED-PROTO': 'https', 'X-FORWARDED-PROTOCOL': 'ssl', 'X-FORWARDED-SSL': 'on'}"},
 		{"no schemes", "--secure-scheme-headers= app", nil, "secure_scheme_headers", "{}"},
 		{"schemes", "--secure-scheme-headers X-a=B=c,d --secure-scheme-headers e= app", nil, "secure_scheme_headers", "{'E': '', 'X-A': 'B=c,d'}"},
+		{"real address", "--real-ip-header X-Forwarded-For app", nil, "real_ip_header", "x-forwarded-for"},
+		{"no PROXY", "app", nil, "proxy_protocol", "off"},
+		{"PROXY before a flag", "--proxy-protocol -w 2 app", nil, "proxy_protocol", "auto"},
+		{"PROXY at the end", "app --proxy-protocol", nil, "proxy_protocol", "auto"},
+		{"PROXY before the end of flags", "--proxy-protocol -- app", nil, "proxy_protocol", "auto"},
+		{"PROXY with a value", "--proxy-protocol v2 app", nil, "proxy_protocol", "v2"},
+		{"PROXY with a joined value", "--proxy-protocol=v1 app", nil, "proxy_protocol", "v1"},
+		{"PROXY abbreviated", "--proxy-p v1 app", nil, "proxy_protocol", "v1"},
+		{"the value of another flag", "--name=--proxy-protocol app", nil, "proxy_protocol", "off"},
+		{"the variable is not for PROXY", "app", env, "proxy_allow_ips", "['127.0.0.1', '::1']"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -122,6 +148,9 @@ func TestBadTrustSettings(t *testing.T) {
 		"--secure-scheme-headers X-A":                             "'X-A' is not NAME=VALUE with the name of a header field",
 		"--secure-scheme-headers =https":                          "'=https' is not NAME=VALUE with the name of a header field",
 		"--secure-scheme-headers X:Y=1":                           "'X:Y=1' is not NAME=VALUE with the name of a header field",
+		"--proxy-allow-from 10.0.0.1/8":                           "'10.0.0.1/8' has host bits set",
+		"--proxy-protocol":                                        "must be: off, v1, v2, or auto", // it takes the application's place
+		"--real-ip-header x-real-ip":                              "must be one of off, x-forwarded-for, forwarded",
 		"--forwarded-allow-ips 10.0.0.1/8":                        "'10.0.0.1/8' has host bits set",
 		"--forwarder-headers A:B":                                 "'A:B' is not the name of a header field",
 		"--secure-scheme-headers a=1 --secure-scheme-headers A=2": "'A' is given twice",

@@ -101,8 +101,6 @@ var refusals = []refusal{
 	{flag: "no-sendfile", setting: "sendfile", env: "SENDFILE"},
 	{flag: "daemon", short: "D", hint: "run gowsgi under systemd or another supervisor"},
 	{flag: "worker-tmp-dir", meta: "DIR", noop: true, hint: "gowsgi has no heartbeat files"},
-	{flag: "proxy-protocol"},
-	{flag: "proxy-allow-from", setting: "proxy_allow_ips"},
 	{flag: "protocol", meta: "STRING", harmless: []string{"http"}, hint: hintUWSGI},
 	{flag: "uwsgi-allow-from", setting: "uwsgi_allow_ips", meta: "STRING", noop: true, hint: hintUWSGI},
 	{flag: "paste", aliases: []string{"paster"}, hint: hintPaste},

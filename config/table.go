@@ -50,6 +50,9 @@ type setting struct {
 	fromEnv func(string) string
 	// meta stands for the value in --help; "" marks a flag without a value.
 	meta string
+	// bare is the value of a flag that is given without one, "" if there must be a
+	// value (argparse: nargs="?", const).
+	bare string
 	// unit is the unit of a number, "" for a plain count.
 	unit string
 	// defaults are the texts of the default, parsed like any other; none leaves
@@ -360,6 +363,24 @@ var table = []setting{
 		defaults: []string{"SCRIPT_NAME,PATH_INFO"},
 		doc:      "The header fields with an underscore in their name, separated by commas, that are taken from a proxy that is believed; * for all. SCRIPT_NAME is cut off the path.",
 		accessor: commaList(func(c *Config) *[]string { return &c.ForwarderHeaders }, parseFieldNames, slices.Clone),
+	},
+	{
+		name: "real_ip_header", flag: "real-ip-header", ours: true, meta: "FIELD", section: sectionMechanics,
+		defaults: []string{RealIPOff},
+		doc:      "The header field by which a proxy that is believed names the client: x-forwarded-for, or forwarded (RFC 7239). REMOTE_ADDR is then the last address in it that forwarded_allow_ips does not list. off leaves REMOTE_ADDR alone.",
+		accessor: checked(func(c *Config) *string { return &c.RealIPHeader }, oneOf(RealIPOff, RealIPForwardedFor, RealIPForwarded)),
+	},
+	{
+		name: "proxy_protocol", flag: "proxy-protocol", meta: "MODE", bare: ProxyAuto, section: sectionMechanics,
+		defaults: []string{ProxyOff},
+		doc:      "Which PROXY protocol headers may begin a connection: off, v1, v2, or auto for both. Without a value it is auto.",
+		accessor: proxyMode(func(c *Config) *string { return &c.ProxyProtocol }),
+	},
+	{
+		name: "proxy_allow_ips", flag: "proxy-allow-from", meta: "ADDRESSES", section: sectionMechanics,
+		defaults: []string{"127.0.0.1,::1"},
+		doc:      "Who may send a PROXY protocol header: addresses and networks, separated by commas, or * for everybody. Others are answered 403. Peers on unix sockets always may.",
+		accessor: commaList(func(c *Config) *AllowList { return &c.ProxyAllowIPs }, parseAllowList, AllowList.items),
 	},
 	{
 		name: "loglevel", flag: "log-level", meta: "LEVEL", section: sectionLogging,

@@ -1,14 +1,9 @@
 package worker
 
 import (
-	"net/netip"
-	"strconv"
-	"unsafe"
-
-	"golang.org/x/sys/unix"
-
 	"gowsgi/internal/accesslog"
 	"gowsgi/protocol/http1"
+	"gowsgi/protocol/proxy"
 )
 
 // connState says who owns a connection and what it waits for.
@@ -45,7 +40,10 @@ type conn struct {
 	watched  bool   // in the epoll set
 	mask     uint32 // the events it is registered for
 	listener int
-	trusted  bool // the peer is a proxy that is believed
+	// trusted: the other end is a proxy whose fields are believed; speaksFor: and so
+	// is the peer, so that one of them may name the client.
+	trusted, speaksFor bool
+	preface            preface
 
 	// buf holds the bytes read, buf[:n], from the first byte of the current
 	// request; nil when there are none.
@@ -102,9 +100,11 @@ type conn struct {
 	list       *deadlines
 	prev, next *conn
 
-	addr    [46]byte
-	addrLen uint8
-	port    uint16
+	// peer is the other end of the connection, or whom a PROXY header, proxied,
+	// names as that. client is whom the current request is from, if a field of it
+	// says so.
+	peer, client endpoint
+	proxied      *proxy.Header // nil: there was none
 }
 
 // unsent returns how many bytes of responses the socket did not take yet.
@@ -117,38 +117,6 @@ func (c *conn) unsent() int64 {
 
 // broken reports whether nothing more is sent on c, whatever is left.
 func (c *conn) broken() bool { return c.gone || c.abort || c.taken }
-
-// remoteAddr returns the peer's address as text, empty for unix sockets.
-func (c *conn) remoteAddr() []byte { return c.addr[:c.addrLen] }
-
-// setPeer takes the peer's address from accept and returns it; it is not valid for
-// unix sockets. An IPv4 address that came over an IPv6 socket is shown as what it
-// is.
-func (c *conn) setPeer(sa *unix.RawSockaddrAny) (ip netip.Addr) {
-	c.addrLen, c.port = 0, 0
-	switch sa.Addr.Family {
-	case unix.AF_INET:
-		in := (*unix.RawSockaddrInet4)(unsafe.Pointer(sa))
-		ip, c.port = netip.AddrFrom4(in.Addr), ntohs(in.Port)
-	case unix.AF_INET6:
-		in := (*unix.RawSockaddrInet6)(unsafe.Pointer(sa))
-		ip, c.port = netip.AddrFrom16(in.Addr).Unmap(), ntohs(in.Port)
-	default:
-		return ip
-	}
-	c.addrLen = uint8(len(ip.AppendTo(c.addr[:0])))
-	return ip
-}
-
-func ntohs(p uint16) uint16 { return p<<8 | p>>8 }
-
-// portText appends the peer's port, nothing for unix sockets.
-func (c *conn) portText(dst []byte) []byte {
-	if c.addrLen == 0 {
-		return dst
-	}
-	return strconv.AppendUint(dst, uint64(c.port), 10)
-}
 
 // content returns the bytes of the request's content that are in memory, and
 // where in buf the request ends as far as it has been read.

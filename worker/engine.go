@@ -67,6 +67,8 @@ type engine struct {
 	// all names with an underscore are its to set.
 	forwarder  proxy.Fields
 	forwardAll bool
+	versions   proxy.Versions // of the PROXY headers that are read
+	realIP     realIP
 	// alone: there is no other worker to leave connections to.
 	alone bool
 	// dropped is what tellDropped has told, a wsgi.HopByHop.
@@ -145,6 +147,8 @@ func newEngine(cfg *config.Config, log zerolog.Logger, slot *ipc.Slot) (*engine,
 		headerMap:  wsgi.ParseHeaderMap(cfg.HeaderMap),
 		forwarder:  forwarderFields(cfg),
 		forwardAll: slices.Contains(cfg.ForwarderHeaders, "*"),
+		versions:   versionsOf(cfg),
+		realIP:     realIPOf(cfg),
 	}
 	e.bodyPace = newPace(cfg.BodyTimeout, cfg.BodyMinRate)
 	e.sendPace = newPace(cfg.SendTimeout, cfg.SendMinRate)

@@ -2,11 +2,13 @@ package worker
 
 import (
 	"encoding/binary"
+	"net/netip"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"gowsgi/protocol/ipc"
+	"gowsgi/protocol/proxy"
 )
 
 // The hand-off queue is one socket pair all workers share. A connection goes
@@ -18,9 +20,10 @@ import (
 const (
 	// handoffMax is how many bytes may travel with a connection.
 	handoffMax = 32 << 10
-	// handoffHeader is ipc.HandoffVersion, the listener's number and, for a
-	// complete request, the ipc.Clock time since when it waits.
-	handoffHeader = 10
+	// handoffHeader is ipc.HandoffVersion, the listener's number, for a complete
+	// request the ipc.Clock time since when it waits, and what putPreface writes.
+	handoffHeader = prefaceAt + 2 + 2*(16+2)
+	prefaceAt     = 10
 )
 
 // handoff is the engine's end of the queue.
@@ -64,6 +67,7 @@ func (e *engine) handOff(c *conn) bool {
 	}
 	h.buf[0], h.buf[1] = ipc.HandoffVersion, byte(c.listener)
 	binary.NativeEndian.PutUint64(h.buf[2:], uint64(c.queuedAt))
+	putPreface(h.buf[prefaceAt:handoffHeader], c)
 	n := handoffHeader + copy(h.buf[handoffHeader:], c.buf[:c.n])
 	if c.queuedAt != 0 {
 		h.board.Global().Queued.Add(1)
@@ -106,6 +110,7 @@ func (e *engine) receive(t *thread) {
 	t.peer.Addr.Family = unix.AF_UNSPEC
 	_, _, _ = unix.RawSyscall(unix.SYS_GETPEERNAME, uintptr(fd), uintptr(unsafe.Pointer(&t.peer)), uintptr(unsafe.Pointer(&size)))
 	c := e.newConn(fd, int(h.buf[1]), &t.peer)
+	e.takePreface(c, h.buf[prefaceAt:handoffHeader])
 	if n == handoffHeader {
 		e.resume(c)
 		return
@@ -118,6 +123,45 @@ func (e *engine) receive(t *thread) {
 		c.arrived = since
 	}
 	e.advance(t, c)
+}
+
+// putPreface writes what the start of c's connection was: whether a PROXY header may
+// still come, its kind if one came, and its addresses.
+func putPreface(b []byte, c *conn) {
+	clear(b)
+	if c.preface != prefaceDone {
+		b[0] = 1
+	}
+	if h := c.proxied; h != nil {
+		b[1] = byte(h.Kind)
+		for i, a := range []netip.AddrPort{h.Source, h.Destination} {
+			if a.IsValid() {
+				part := b[2+i*18:]
+				ip := a.Addr().As16()
+				binary.NativeEndian.PutUint16(part[copy(part, ip[:]):], a.Port())
+			}
+		}
+	}
+}
+
+// takePreface reads what putPreface wrote. Whether the peer is believed this worker
+// has judged itself, by its own settings.
+func (e *engine) takePreface(c *conn, b []byte) {
+	if b[0] == 0 {
+		c.preface = prefaceDone
+	}
+	h := proxy.Header{Kind: proxy.Kind(b[1])}
+	if h.Kind == proxy.None {
+		return
+	}
+	if h.Kind == proxy.TCP4 || h.Kind == proxy.TCP6 {
+		for i, a := range []*netip.AddrPort{&h.Source, &h.Destination} {
+			part := b[2+i*18:]
+			ip := netip.AddrFrom16([16]byte(part))
+			*a = netip.AddrPortFrom(ip.Unmap(), binary.NativeEndian.Uint16(part[16:]))
+		}
+	}
+	e.setProxied(c, h)
 }
 
 // waiting returns how many requests are in the queue.

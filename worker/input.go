@@ -178,6 +178,11 @@ func (e *engine) serveReady(t *thread) {
 // content as is wanted before the call.
 func (e *engine) assemble(t *thread, c *conn) (complete bool, err *http1.Error) {
 	if c.headLen == 0 {
+		if c.preface != prefaceDone {
+			if done, err := e.readPreface(c); !done || err != nil {
+				return false, err
+			}
+		}
 		n, err := c.scan.Scan(c.buf[:c.n], &e.rules)
 		if n == 0 || err != nil {
 			return false, err
@@ -205,6 +210,11 @@ func (e *engine) readHead(t *thread, c *conn, n int) *http1.Error {
 	t.parsedConn = nil
 	if err := e.parse(c, r, n); err != nil {
 		return err
+	}
+	if e.realIP.field != nil && c.speaksFor {
+		if err := e.findClient(c, r); err != nil {
+			return err
+		}
 	}
 	t.parsedFor(c)
 	c.headLen = n
@@ -347,6 +357,7 @@ func (e *engine) nextRequest(c *conn, end int) {
 	c.serial++
 	c.headLen, c.length, c.read, c.queuedAt = 0, -1, 0, 0
 	c.chunked, c.stream, c.decoded, c.continued = false, false, false, false
+	c.client.n = 0
 }
 
 // resume waits for the next request of c. What has been read of it is looked at

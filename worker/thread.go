@@ -2,6 +2,7 @@ package worker
 
 import (
 	"runtime"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -32,7 +33,7 @@ type thread struct {
 	parsedSerial uint32
 
 	req  python.Request
-	lent []byte // memory lent to C: peer address and port
+	lent []byte // memory lent to C: addresses and ports
 	path []byte // the same for the decoded path
 
 	// The running call.
@@ -66,7 +67,7 @@ func newThread(e *engine, record *ipc.Thread) *thread {
 	t := &thread{e: e, record: record, wake: make(chan struct{}, 1)}
 	t.py = python.NewThread(t, e.rules.Fields)
 	t.head = &t.py.Head
-	t.lent = python.Alloc(64)
+	t.lent = python.Alloc(128)
 	t.scribe.init(e, t.head, &t.resp)
 	t.path = python.Alloc(max(e.rules.RequestLine, minBuffer))
 	return t
@@ -156,6 +157,9 @@ func (t *thread) fill() (status int, reason string) {
 	addr := t.lent[:copy(t.lent, c.remoteAddr())]
 	q.RemoteAddr = addr
 	q.RemotePort = c.portText(t.lent[len(addr):len(addr)])
+	if c.proxied != nil {
+		t.proxyVariables(t.lent[len(addr)+len(q.RemotePort):])
+	}
 	if c.stream {
 		q.Body = nil
 	}
@@ -179,6 +183,22 @@ func (t *thread) fill() (status int, reason string) {
 		q.ServerName, q.ServerPort = wsgi.HostPort(h.Host.Of(c.buf), q.HTTPS)
 	}
 	return 0, ""
+}
+
+// proxyVariables tells the application of the PROXY header. What is written to lent
+// is lent to C.
+func (t *thread) proxyVariables(lent []byte) {
+	h, q := t.c.proxied, &t.req
+	add := func(text string) []byte {
+		b := lent[:copy(lent, text)]
+		lent = lent[len(b):]
+		return b
+	}
+	q.ProxyProtocol = add(h.Kind.String())
+	if h.Destination.IsValid() {
+		q.ProxyAddr = add(h.Destination.Addr().String())
+		q.ProxyPort = add(strconv.Itoa(int(h.Destination.Port())))
+	}
 }
 
 // decode returns the percent-decoded path, in memory that may be lent to C.

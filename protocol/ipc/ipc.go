@@ -30,7 +30,7 @@ const Version = "1"
 
 // HandoffVersion is the version of the messages in the hand-off queue. Workers of
 // two builds, during an upgrade, share a queue only if it is the same.
-const HandoffVersion = 1
+const HandoffVersion = 2
 
 // Descriptors a worker inherits through exec.Cmd.ExtraFiles. Every one of them
 // is close-on-exec in the worker, so that nothing the application starts keeps

@@ -37,6 +37,8 @@ typedef struct {
   gw_bytes script_name; /* NULL: as the base environ has it */
   gw_bytes remote_addr;
   gw_bytes remote_port; /* len 0: none (unix socket) */
+  gw_bytes proxy_protocol; /* len 0: no PROXY header; the next two may be empty too */
+  gw_bytes proxy_addr, proxy_port;
   gw_bytes body;        /* complete, unless body_stream */
   uint8_t body_stream;  /* the body is read by callbacks */
   gw_bytes server_name; /* len 0: as the base environ has it */

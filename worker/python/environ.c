@@ -30,6 +30,7 @@ static struct {
   PyObject *SERVER_PROTOCOL, *SERVER_NAME, *SERVER_PORT;
   PyObject *REMOTE_ADDR, *REMOTE_PORT, *url_scheme, *input;
   PyObject *HTTP_HOST, *queue_time;
+  PyObject *PROXY_PROTOCOL, *PROXY_ADDR, *PROXY_PORT;
 } key;
 
 static PyObject *https, *http_1_0, *comma;
@@ -228,6 +229,15 @@ static int put_protocol(PyObject *d, const gw_request *r) {
   return put_span(d, key.SERVER_PROTOCOL, r->buf, r->version);
 }
 
+/* put_proxy sets what gunicorn tells of a PROXY header. What the client connected to
+ * is not always known. */
+static int put_proxy(PyObject *d, const gw_request *r) {
+  if (put_bytes(d, key.PROXY_PROTOCOL, r->proxy_protocol) != 0) return -1;
+  if (!r->proxy_addr.len) return 0;
+  if (put_bytes(d, key.PROXY_ADDR, r->proxy_addr) != 0) return -1;
+  return put_bytes(d, key.PROXY_PORT, r->proxy_port);
+}
+
 /* put_peer sets REMOTE_ADDR and REMOTE_PORT. Behind a proxy the address is the
  * same for every request, so the last one's string is kept. */
 static int put_peer(gw_thread *t, PyObject *d) {
@@ -241,7 +251,8 @@ static int put_peer(gw_thread *t, PyObject *d) {
     if (a.len <= sizeof t->addr_text) memcpy(t->addr_text, a.p, a.len);
   }
   if (py.PyDict_SetItem(d, key.REMOTE_ADDR, t->addr) != 0) return -1;
-  return t->req.remote_port.len ? put_bytes(d, key.REMOTE_PORT, t->req.remote_port) : 0;
+  if (t->req.remote_port.len && put_bytes(d, key.REMOTE_PORT, t->req.remote_port) != 0) return -1;
+  return t->req.proxy_protocol.len ? put_proxy(d, &t->req) : 0;
 }
 
 static int put_server(PyObject *d, const gw_request *r) {
@@ -305,6 +316,9 @@ int gw_environ_setup(void) {
       {&key.input, "wsgi.input"},
       {&key.HTTP_HOST, "HTTP_HOST"},
       {&key.queue_time, "gowsgi.queue_time"},
+      {&key.PROXY_PROTOCOL, "PROXY_PROTOCOL"},
+      {&key.PROXY_ADDR, "PROXY_ADDR"},
+      {&key.PROXY_PORT, "PROXY_PORT"},
       {&https, "https"},
       {&http_1_0, "HTTP/1.0"},
       {&comma, ","},

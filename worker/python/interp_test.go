@@ -128,7 +128,8 @@ type request struct {
 	stream       bool
 	path, script string // PathInfo, "" for that of the head; ScriptName
 	addr, port   string
-	name, sport  string // SERVER_NAME and SERVER_PORT
+	name, sport  string    // SERVER_NAME and SERVER_PORT
+	proxy        [3]string // of a PROXY header
 	https        bool
 	listener     int
 	waited       float64 // seconds in the queue
@@ -163,6 +164,7 @@ func (r *runner) call(q request) (python.Result, error) {
 	}
 	c.RemoteAddr, c.RemotePort = lend(q.addr), lend(q.port)
 	c.ServerName, c.ServerPort = lend(q.name), lend(q.sport)
+	c.ProxyProtocol, c.ProxyAddr, c.ProxyPort = lend(q.proxy[0]), lend(q.proxy[1]), lend(q.proxy[2])
 	return r.py.Call(c), nil
 }
 

@@ -112,6 +112,9 @@ type Request struct {
 	ServerName, ServerPort []byte
 	// RemoteAddr and RemotePort are the peer's; the port is empty for unix sockets.
 	RemoteAddr, RemotePort []byte
+	// ProxyProtocol, ProxyAddr and ProxyPort are what a PROXY header said: its kind,
+	// empty if there was none, and what the client connected to, if it said that.
+	ProxyProtocol, ProxyAddr, ProxyPort []byte
 	// Body is the whole content, unless Stream: then ReadBody is called for it.
 	Body   []byte
 	Stream bool
@@ -183,6 +186,7 @@ func (t *Thread) Call(r *Request) Result {
 	q.path_info, q.script_name = lend(r.PathInfo), lend(r.ScriptName)
 	q.server_name, q.server_port = lend(r.ServerName), lend(r.ServerPort)
 	q.remote_addr, q.remote_port = lend(r.RemoteAddr), lend(r.RemotePort)
+	q.proxy_protocol, q.proxy_addr, q.proxy_port = lend(r.ProxyProtocol), lend(r.ProxyAddr), lend(r.ProxyPort)
 	q.body = lend(r.Body)
 	q.body_stream = C.uint8_t(cbool(r.Stream))
 	q.version = span(h.Version)
