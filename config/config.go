@@ -84,6 +84,9 @@ type Config struct {
 	LimitRequestLine      int `json:"limit_request_line"`
 	LimitRequestFields    int `json:"limit_request_fields"`
 	LimitRequestFieldSize int `json:"limit_request_field_size"`
+	// LimitRequestBody is the greatest length of a request's content in bytes; 0:
+	// no limit. gunicorn has nothing like it.
+	LimitRequestBody int64 `json:"limit_request_body"`
 
 	// HeaderMap is "drop", "refuse" or "dangerous": what becomes of fields with an
 	// underscore in their names (gunicorn: header_map).

@@ -270,6 +270,12 @@ var table = []setting{
 		accessor: count(func(c *Config) *int { return &c.LimitRequestFieldSize }),
 	},
 	{
+		name: "limit_request_body", flag: "limit-request-body", ours: true, meta: "SIZE", unit: "bytes", section: sectionSecurity,
+		defaults: []string{"0"},
+		doc:      "The longest content of a request; k, m and g behind the number are KiB, MiB and GiB. More is answered 413. 0 is no limit.",
+		accessor: size(func(c *Config) *int64 { return &c.LimitRequestBody }),
+	},
+	{
 		name: "header_map", flag: "header-map", meta: "WORD", section: sectionSecurity,
 		defaults: []string{"drop"},
 		doc:      "What becomes of header fields with an underscore in their name, which look to the application like others with a hyphen: drop leaves them out, refuse answers 400, dangerous passes them on.",

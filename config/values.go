@@ -122,6 +122,14 @@ func number(ptr func(*Config) *int, parse func(string) (int, error)) accessor {
 	return a
 }
 
+// size is the accessor of a number of bytes.
+func size(ptr func(*Config) *int64) accessor {
+	a := one(ptr, parseSize, func(n int64) string { return strconv.FormatInt(n, 10) })
+	a.words = intWords
+	a.value = func(c *Config) any { return int(*ptr(c)) }
+	return a
+}
+
 func seconds(ptr func(*Config) *time.Duration) accessor {
 	a := one(ptr, parseSeconds, formatSeconds)
 	a.words = numberWords
@@ -156,15 +164,20 @@ func boolean(ptr func(*Config) *bool) accessor {
 	return a
 }
 
-var (
-	errNegative = errors.New("must not be negative")
-	errTooLarge = fmt.Errorf("must not be more than %d", math.MaxInt32)
-)
+var errNegative = errors.New("must not be negative")
+
+func tooLarge(most int64) error { return fmt.Errorf("must not be more than %d", most) }
 
 // parseCount parses a whole number from 0 to 2^31-1. As in gunicorn's
 // validate_pos_int, 0x, 0o and 0b are understood; a leading zero alone means
 // nothing.
 func parseCount(s string) (int, error) {
+	n, err := parseWhole(s, math.MaxInt32)
+	return int(n), err
+}
+
+// parseWhole is parseCount up to most.
+func parseWhole(s string, most int64) (int64, error) {
 	t, sign := strings.TrimSpace(s), ""
 	if t != "" && (t[0] == '+' || t[0] == '-') {
 		sign, t = strings.Trim(t[:1], "+"), t[1:]
@@ -177,18 +190,36 @@ func parseCount(s string) (int, error) {
 	}
 	n, err := strconv.ParseInt(sign+t, 0, 64)
 	switch {
-	case errors.Is(err, strconv.ErrRange) && sign == "":
-		return 0, errTooLarge
-	case errors.Is(err, strconv.ErrRange):
-		return 0, errNegative
-	case err != nil:
+	case err != nil && !errors.Is(err, strconv.ErrRange):
 		return 0, &syntaxError{"int"}
 	case n < 0:
 		return 0, errNegative
-	case n > math.MaxInt32:
-		return 0, errTooLarge
+	case n > most:
+		return 0, tooLarge(most)
 	}
-	return int(n), nil
+	return n, nil
+}
+
+// parseSize parses a number of bytes from 0 to 2^50, with k, m or g behind it for
+// that many KiB, MiB or GiB.
+func parseSize(s string) (int64, error) {
+	t, shift := strings.TrimSpace(s), 0
+	for i, unit := range []string{"k", "m", "g"} {
+		if before, ok := strings.CutSuffix(strings.ToLower(t), unit); ok {
+			t, shift = before, 10*(i+1)
+			break
+		}
+	}
+	const most = 1 << 50
+	n, err := parseWhole(t, most>>shift)
+	var bad *syntaxError
+	switch {
+	case errors.As(err, &bad):
+		return 0, &syntaxError{"size: a number of bytes, or one with k, m or g behind it"}
+	case err != nil && shift > 0 && !errors.Is(err, errNegative):
+		return 0, tooLarge(most)
+	}
+	return n << shift, err
 }
 
 // parseSeconds parses whole seconds, as gunicorn does, or a decimal fraction of
@@ -209,7 +240,7 @@ func parseSeconds(s string) (time.Duration, error) {
 	case f < 0:
 		return 0, errNegative
 	case f > math.MaxInt32:
-		return 0, errTooLarge
+		return 0, tooLarge(math.MaxInt32)
 	}
 	d := time.Duration(f * float64(time.Second)).Round(time.Microsecond)
 	if f > 0 && d < time.Millisecond {

@@ -60,6 +60,45 @@ func TestParseCount(t *testing.T) {
 	}
 }
 
+func TestParseSize(t *testing.T) {
+	t.Parallel()
+	const tooLarge = "must not be more than 1125899906842624"
+	const noSize = "not a valid size: a number of bytes, or one with k, m or g behind it"
+	for _, tt := range []struct {
+		text   string
+		want   int64
+		reason string
+	}{
+		{"0", 0, ""},
+		{"1000", 1000, ""},
+		{"1k", 1 << 10, ""},
+		{"20M", 20 << 20, ""},
+		{"3g", 3 << 30, ""},
+		{" 3 g", 3 << 30, ""},
+		{"0x1f", 31, ""},
+		{"2147483648", 1 << 31, ""},
+		{"1125899906842624", 1 << 50, ""},
+		{"1048576g", 1 << 50, ""},
+		{"1125899906842625", 0, tooLarge},
+		{"1048577g", 0, tooLarge},
+		{"99999999999999999999", 0, tooLarge},
+		{"99999999999999999999g", 0, tooLarge},
+		{"-1", 0, "must not be negative"},
+		{"-1k", 0, "must not be negative"},
+		{"", 0, noSize},
+		{"k", 0, noSize},
+		{"1t", 0, noSize},
+		{"1kb", 0, noSize},
+		{"1.5m", 0, noSize},
+		{"much", 0, noSize},
+	} {
+		got, err := parseSize(tt.text)
+		if got != tt.want || reasonOf(err) != tt.reason {
+			t.Errorf("%q: got %d, %v, want %d, %s", tt.text, got, err, tt.want, tt.reason)
+		}
+	}
+}
+
 func TestParseSeconds(t *testing.T) {
 	t.Parallel()
 	const small = "must be 0 or at least 0.001"

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gowsgi/internal/accesslog"
+	"gowsgi/protocol/http1"
 )
 
 // How a connection comes to the engine and leaves it.
@@ -47,7 +48,8 @@ func (e *engine) newConn(fd, listener int, sa *unix.RawSockaddrAny) *conn {
 	} else {
 		c = new(conn)
 	}
-	*c = conn{fd: fd, gen: c.gen + 1, listener: listener, length: -1}
+	*c = conn{fd: fd, gen: c.gen + 1, listener: listener, length: -1,
+		chunks: http1.ChunkDecoder{Limit: e.rules.Body}}
 	e.judgePeer(c, c.setPeer(sa))
 	for fd >= len(e.table) {
 		e.table = append(e.table, make([]*conn, max(len(e.table), 64))...)

@@ -18,6 +18,7 @@ func rulesOf(cfg *config.Config) http1.Rules {
 			RequestLine: cfg.LimitRequestLine,
 			Fields:      cfg.LimitRequestFields,
 			FieldSize:   cfg.LimitRequestFieldSize,
+			Body:        cfg.LimitRequestBody,
 		}.Normalize(),
 		Compat: http1.Compat{
 			ObsFold:          cfg.PermitObsoleteFolding,

@@ -1,9 +1,6 @@
 package worker
 
 import (
-	"errors"
-	"io"
-
 	"golang.org/x/sys/unix"
 
 	"gowsgi/protocol/http1"
@@ -18,25 +15,28 @@ func (t *thread) ReadBody(p []byte) (int, string) {
 	if !c.stream || len(p) == 0 {
 		return 0, ""
 	}
-	n, err := 0, error(nil)
+	read := t.readLength
 	if c.chunked {
-		n, err = t.readChunked(p)
-	} else {
-		n, err = t.readLength(p)
+		read = t.readChunked
 	}
-	if err == nil || err == io.EOF {
+	n, err := read(p)
+	if err == nil {
 		return n, ""
 	}
 	c.keepAlive = false
-	errors.As(err, &t.inputErr)
-	return -1, err.Error()
+	if t.inputErr == nil {
+		t.inputErr = err
+		t.logInvalid(err.Status, err.Reason)
+	}
+	return -1, err.Reason
 }
 
-func (t *thread) readLength(p []byte) (int, error) {
+// readLength reads content of a known length: 0 bytes at its end.
+func (t *thread) readLength(p []byte) (int, *http1.Error) {
 	c := t.c
 	left := c.length - c.read
 	if left == 0 {
-		return 0, io.EOF
+		return 0, nil
 	}
 	p = p[:min(int64(len(p)), left)]
 	if have := int64(c.n-c.headLen) - c.read; have > 0 {
@@ -49,7 +49,8 @@ func (t *thread) readLength(p []byte) (int, error) {
 	return n, err
 }
 
-func (t *thread) readChunked(p []byte) (int, error) {
+// readChunked reads chunked content: 0 bytes at its end.
+func (t *thread) readChunked(p []byte) (int, *http1.Error) {
 	c := t.c
 	for {
 		if c.bodyLen > 0 {
@@ -58,7 +59,7 @@ func (t *thread) readChunked(p []byte) (int, error) {
 			return n, nil
 		}
 		if c.decoded {
-			return 0, io.EOF
+			return 0, nil
 		}
 		n := 0
 		if c.n > c.headLen {
@@ -69,7 +70,7 @@ func (t *thread) readChunked(p []byte) (int, error) {
 				return n, nil
 			}
 			if c.decoded {
-				return 0, io.EOF
+				return 0, nil
 			}
 		}
 		got, err := t.readSocket(c.buf[c.n:])
@@ -85,7 +86,7 @@ func (t *thread) readChunked(p []byte) (int, error) {
 var errBodyGone = &http1.Error{Status: 400, Reason: "the client disconnected before the end of the request's content"}
 
 // readSocket reads, waiting for input.
-func (t *thread) readSocket(p []byte) (int, error) {
+func (t *thread) readSocket(p []byte) (int, *http1.Error) {
 	c := t.c
 	if t.expectsContinue() {
 		rawSend(c.fd, continueLine)
@@ -100,7 +101,6 @@ func (t *thread) readSocket(p []byte) (int, error) {
 			}
 		case errno != 0 || n == 0:
 			c.gone = true
-			t.e.log.Warn().Msgf("Invalid request from ip=%s: %s", c.remoteAddr(), errBodyGone.Reason)
 			return 0, errBodyGone
 		default:
 			c.bodyCame += int64(n)

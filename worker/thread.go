@@ -91,6 +91,7 @@ func (t *thread) serve(c *conn) {
 	t.begin(c)
 	if status, reason := t.fill(); status != 0 {
 		t.outcome = accesslog.Refused
+		t.logInvalid(status, reason)
 		t.fail(status, reason)
 	} else {
 		t.record.Begin(t.start, t.head.Method.Of(c.buf), t.head.Target.Of(c.buf))
@@ -273,12 +274,13 @@ func (t *thread) conclude(result python.Result) {
 	}
 }
 
+// logInvalid says on the log what is wrong with the request.
+func (t *thread) logInvalid(status int, reason string) {
+	t.e.log.Warn().Int("status", status).Msgf("Invalid request from ip=%s: %s", t.c.remoteAddr(), reason)
+}
+
 // fail answers with an error page of the server.
 func (t *thread) fail(status int, reason string) {
-	if reason != "" {
-		t.e.log.Warn().Int("status", status).
-			Msgf("Invalid request from ip=%s: %s", t.c.remoteAddr(), reason)
-	}
 	t.c.keepAlive = false
 	t.resp.Clear()
 	t.resp.Status = status
@@ -299,6 +301,11 @@ func (t *thread) Environ(i int, value []byte) {
 func (t *thread) Failed(phase python.Phase, traceback string) {
 	if t.c == nil {
 		t.e.log.Error().Str("traceback", traceback).Msg("Exception in a signal handler")
+		return
+	}
+	if t.inputErr != nil && !t.headSent {
+		// What the application makes of a broken request is not its own mistake.
+		t.e.log.Debug().Str("traceback", traceback).Msg("Ignoring the application's exception: the request's content could not be read")
 		return
 	}
 	if t.c.gone || t.py.Taken() {

@@ -48,8 +48,21 @@ def iter_readlines(stream):
         yield from lines
 
 
+def caught(environ, start_response):
+    """Answers 200 with what reading raised."""
+    try:
+        environ["wsgi.input"].read()
+        body = b"nothing was raised"
+    except OSError as e:
+        body = ("%s: %s" % (type(e).__name__, e)).encode()
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+
+
 def application(environ, start_response):
     how = environ["QUERY_STRING"]
+    if how == "caught":
+        return caught(environ, start_response)
     got = parts(environ["wsgi.input"], how)
     data = b"".join(got)
     after = b"" if how == "nothing" else environ["wsgi.input"].read()

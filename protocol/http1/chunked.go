@@ -57,6 +57,11 @@ const trailerNameMax = len("transfer-encoding")
 // digits of chunk size, 1 KiB of extensions per chunk, 100 fields and 16380
 // bytes of trailer fields.
 type ChunkDecoder struct {
+	// Limit is the greatest length of the content in bytes; a chunk that goes
+	// beyond it is a 413. Zero is no limit. Reset keeps it.
+	Limit int64
+
+	total   int64 // bytes of data in all chunks so far
 	left    int64 // bytes of data still to come; while reading the size, the size
 	count   int32 // digits, bytes of extension or bytes of trailer section so far
 	fields  int32 // trailer fields so far
@@ -66,7 +71,7 @@ type ChunkDecoder struct {
 }
 
 // Reset makes the decoder ready for the next request.
-func (d *ChunkDecoder) Reset() { *d = ChunkDecoder{} }
+func (d *ChunkDecoder) Reset() { *d = ChunkDecoder{Limit: d.Limit} }
 
 // Decode decodes src into dst. It returns how many bytes of dst it wrote, how
 // many bytes of src it consumed, and whether the content is complete: then the
@@ -117,6 +122,10 @@ func (d *ChunkDecoder) step(c byte) *Error {
 		if c != '\n' {
 			return errChunkLine
 		}
+		if d.Limit > 0 && d.left > d.Limit-d.total {
+			return errTooLarge
+		}
+		d.total += d.left
 		d.count = 0
 		d.state = chunkData
 		if d.left == 0 {

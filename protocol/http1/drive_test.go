@@ -38,7 +38,11 @@ type conn struct {
 
 func newConn(rules Rules) *conn {
 	rules.Limits = rules.Normalize()
-	return &conn{rules: rules, req: Request{Fields: make([]Field, 0, rules.Fields)}}
+	return &conn{
+		rules: rules,
+		req:   Request{Fields: make([]Field, 0, rules.Fields)},
+		chunk: ChunkDecoder{Limit: rules.Body},
+	}
 }
 
 // feed takes the next piece of the stream.

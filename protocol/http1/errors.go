@@ -5,7 +5,7 @@ package http1
 // a reply as it is. After an Error the connection cannot be used for another
 // request. Values of it are shared: do not change them.
 type Error struct {
-	// Status is the code of the reply: 400, 414, 417, 431, 501 or 505.
+	// Status is the code of the reply: 400, 413, 414, 417, 431, 501 or 505.
 	Status int
 	// Reason says in a few lower-case words what is wrong.
 	Reason string
@@ -57,6 +57,8 @@ var (
 	errTwoChunk  = &Error{400, "chunked applied twice"}
 	errCoding10  = &Error{400, "Transfer-Encoding in HTTP/1.0"}
 	errNoCoding  = &Error{501, "transfer coding not supported"}
+
+	errTooLarge = &Error{413, "content too large"}
 
 	errExpect = &Error{417, "expectation not supported"}
 

@@ -12,12 +12,12 @@ func TestNormalize(t *testing.T) {
 		name     string
 		in, want Limits
 	}{
-		{"zero", Limits{}, Limits{0, 32768, 8190}},
-		{"negative", Limits{-1, -1, -1}, Limits{8190, 32768, 8190}},
-		{"defaults", Limits{4094, 100, 8190}, Limits{4094, 100, 8190}},
-		{"greatest", Limits{8190, 32768, 1 << 30}, Limits{8190, 32768, 1 << 30}},
-		{"too great", Limits{8191, 32769, 1<<30 + 1}, Limits{8190, 32768, 1 << 30}},
-		{"smallest", Limits{1, 1, 1}, Limits{1, 1, 1}},
+		{"zero", Limits{}, Limits{0, 32768, 8190, 0}},
+		{"negative", Limits{-1, -1, -1, -1}, Limits{8190, 32768, 8190, 0}},
+		{"defaults", Limits{4094, 100, 8190, 0}, Limits{4094, 100, 8190, 0}},
+		{"greatest", Limits{8190, 32768, 1 << 30, 1 << 40}, Limits{8190, 32768, 1 << 30, 1 << 40}},
+		{"too great", Limits{8191, 32769, 1<<30 + 1, 0}, Limits{8190, 32768, 1 << 30, 0}},
+		{"smallest", Limits{1, 1, 1, 0}, Limits{1, 1, 1, 0}},
 	} {
 		if got := c.in.Normalize(); got != c.want {
 			t.Errorf("%s: got %+v, want %+v", c.name, got, c.want)

@@ -33,6 +33,10 @@ type Limits struct {
 	// that. gunicorn: limit_request_field_size (default 8190), where the
 	// documentation calls zero unlimited but the code does what is done here.
 	FieldSize int
+	// Body is the greatest length of content in bytes; more is a 413. Zero and
+	// less is no limit. It counts for Content-Length; chunked content is bounded by
+	// ChunkDecoder.Limit. gunicorn has nothing like it.
+	Body int64
 }
 
 // Normalize returns l with values out of range replaced as gunicorn does.
@@ -49,6 +53,7 @@ func (l Limits) Normalize() Limits {
 	if l.FieldSize > maxHead {
 		l.FieldSize = maxHead
 	}
+	l.Body = max(l.Body, 0)
 	return l
 }
 

@@ -116,7 +116,7 @@ func (r *Request) Parse(head []byte, rules *Rules) *Error {
 		return err
 	}
 	r.HeadLen = uint32(len(head))
-	return r.settle(&m)
+	return r.settle(&m, rules)
 }
 
 // message is what the fields said, before they are judged together.
@@ -133,7 +133,7 @@ type message struct {
 }
 
 // settle draws the conclusions that need all fields.
-func (r *Request) settle(m *message) *Error {
+func (r *Request) settle(m *message, rules *Rules) *Error {
 	if !m.hostSeen && r.Minor > 0 {
 		return errNoHost
 	}
@@ -149,6 +149,9 @@ func (r *Request) settle(m *message) *Error {
 			return errNoCoding
 		}
 		r.Chunked = true
+	}
+	if rules.Body > 0 && r.ContentLength > rules.Body {
+		return errTooLarge
 	}
 	if r.Minor > 0 {
 		if m.expectBad {

@@ -57,6 +57,7 @@ func rulesOf(t *testing.T, c *golden.Case) Rules {
 			RequestLine: c.Int(t, "line", defaultLimits.RequestLine),
 			Fields:      c.Int(t, "fields", defaultLimits.Fields),
 			FieldSize:   c.Int(t, "size", defaultLimits.FieldSize),
+			Body:        int64(c.Int(t, "body", 0)),
 		},
 		Compat: Compat{
 			ObsFold: on("fold"), SpaceBeforeColon: on("space"), AnyMethod: on("method"),
