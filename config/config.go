@@ -78,6 +78,9 @@ type Config struct {
 	// ResponseBuffer is how many bytes the application may be ahead of the client,
 	// per connection; the application's thread waits beyond that.
 	ResponseBuffer int `json:"response_buffer"`
+	// Sendfile lets the kernel send the files of wsgi.file_wrapper (gunicorn:
+	// sendfile).
+	Sendfile bool `json:"sendfile"`
 
 	// LimitRequestLine, LimitRequestFields and LimitRequestFieldSize are the
 	// numbers given, 0 or more; http1.Limits.Normalize says what they mean.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -298,6 +299,10 @@ func (v *flagValue) Set(text string) error {
 	}
 	if err := s.set(new(Config), []string{text}); err != nil {
 		return s.refuse(v.args.source, true, text, err)
+	}
+	if s.off {
+		on, _ := parseBool(text) // set has taken it
+		text = strconv.FormatBool(!on)
 	}
 	if s.list {
 		v.args.texts[s] = append(v.args.texts[s], text)

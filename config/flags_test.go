@@ -35,6 +35,8 @@ func TestArgparse(t *testing.T) {
 		{"application after the end of flags", "-- app -w 3", "wsgi_app", "app"},
 		{"true", "--reuse-port=true app", "reuse_port", "True"},
 		{"false", "--reuse-port=false app", "reuse_port", "False"},
+		{"switched off", "--no-sendfile app", "sendfile", "False"},
+		{"not switched off", "--no-sendfile=false app", "sendfile", "True"},
 		{"no value for a boolean", "--reuse-port app", "wsgi_app", "app"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

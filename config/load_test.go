@@ -25,7 +25,7 @@ func TestDefaults(t *testing.T) {
 		Timeout: 30 * time.Second, GracefulTimeout: 30 * time.Second, KeepAlive: 2 * time.Second,
 		MaxQueue:      2048,
 		HeaderTimeout: time.Minute, BodyTimeout: time.Minute, BodyMinRate: 240,
-		SendTimeout: time.Minute, SendMinRate: 240, RequestBuffer: 1 << 20, ResponseBuffer: 1 << 20,
+		SendTimeout: time.Minute, SendMinRate: 240, RequestBuffer: 1 << 20, ResponseBuffer: 1 << 20, Sendfile: true,
 		LimitRequestLine: 4094, LimitRequestFields: 100, LimitRequestFieldSize: 8190, HeaderMap: "drop",
 		Chdir: dir, ProcName: "app", LogLevel: "info", ErrorLog: "-",
 		ForwardedAllowIPs:   loopback(),
@@ -118,6 +118,11 @@ func TestVariables(t *testing.T) {
 	c = mustLoad(t, "app", map[string]string{"WEB_CONCURRENCY": "", "PORT": ""})
 	if c.Workers != 1 || texts(c) != "127.0.0.1:8000" {
 		t.Errorf("got %d, %s", c.Workers, texts(c))
+	}
+	for value, want := range map[string]bool{"": true, "1": true, "YES": true, "0": false, "off": false} {
+		if c := mustLoad(t, "app", map[string]string{"SENDFILE": value}); c.Sendfile != want {
+			t.Errorf("SENDFILE=%s: got %t, want %t", value, c.Sendfile, want)
+		}
 	}
 	c = mustLoad(t, "app", map[string]string{"GUNICORN_CMD_ARGS": `--name 'my app' --access-logformat "%(h)s \"%(r)s\""`})
 	if c.ProcName != "my app" || c.AccessLogFormat != `%(h)s "%(r)s"` {
@@ -243,7 +248,6 @@ func TestWarnings(t *testing.T) {
 	t.Parallel()
 	args := []string{"--worker-tmp-dir", "/dev/shm", "-R", "--protocol", "http", "app"}
 	cmd, err := Load(args, environ(map[string]string{
-		"SENDFILE":          "0",
 		"GUNICORN_CMD_ARGS": "--no-control-socket",
 		"GOWSGI_CMD_ARGS":   "--http-parser fast --http-parser=auto",
 	}), t.TempDir())
@@ -255,7 +259,6 @@ func TestWarnings(t *testing.T) {
 		"GOWSGI_CMD_ARGS: --http-parser has no effect: gowsgi has one parser",
 		"--worker-tmp-dir has no effect: gowsgi has no heartbeat files",
 		"-R/--enable-stdio-inheritance has no effect: gowsgi always behaves so",
-		"SENDFILE is ignored: --no-sendfile is not supported yet",
 	}
 	if !reflect.DeepEqual(cmd.Warnings, want) {
 		t.Errorf("got %q, want %q", cmd.Warnings, want)

@@ -78,6 +78,8 @@ func TestFileTypes(t *testing.T) {
 		{"reuse_port", nil, "False"},
 		{"reuse_port", int64(1), "conf.py: invalid value for reuse_port: 1: must be a bool"},
 		{"reuse_port", "yes", "conf.py: invalid value for reuse_port: 'yes': not a valid bool"},
+		{"sendfile", false, "False"},
+		{"sendfile", nil, "True"},
 		{"pidfile", " /run/x.pid ", "/run/x.pid"},
 		{"pidfile", nil, "None"},
 		{"pidfile", int64(1), "conf.py: invalid value for pidfile: 1: must be a string"},

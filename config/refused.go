@@ -22,8 +22,6 @@ type refusal struct {
 	// noop marks a setting that is accepted, with a warning, because what it
 	// changes is not there.
 	noop bool
-	// env is the environment variable gunicorn reads the default from.
-	env string
 	// hint says what to do instead, or why there is no effect. A refusal without
 	// one is of a setting that is still to come.
 	hint string
@@ -98,7 +96,6 @@ var refusals = []refusal{
 	{flag: "reload-extra-file", setting: "reload_extra_files"},
 	{flag: "spew", hint: "use python -m trace"},
 
-	{flag: "no-sendfile", setting: "sendfile", env: "SENDFILE"},
 	{flag: "daemon", short: "D", hint: "run gowsgi under systemd or another supervisor"},
 	{flag: "worker-tmp-dir", meta: "DIR", noop: true, hint: "gowsgi has no heartbeat files"},
 	{flag: "protocol", meta: "STRING", harmless: []string{"http"}, hint: hintUWSGI},

@@ -101,7 +101,7 @@ func (s *Sources) defaultOf(t *setting) (texts []string, source string) {
 	return t.defaults, ""
 }
 
-// warnings returns what there is to say about arguments and variables, each line
+// warnings returns what there is to say about arguments, each line
 // once.
 func (s *Sources) warnings() []string {
 	var lines []string
@@ -110,11 +110,6 @@ func (s *Sources) warnings() []string {
 			if !slices.Contains(lines, line) {
 				lines = append(lines, line)
 			}
-		}
-	}
-	for i := range refusals {
-		if r := &refusals[i]; r.env != "" && s.getenv(r.env) != "" {
-			lines = append(lines, r.env+" is ignored: "+r.reason(r.display()))
 		}
 	}
 	return lines

@@ -53,6 +53,8 @@ type setting struct {
 	// bare is the value of a flag that is given without one, "" if there must be a
 	// value (argparse: nargs="?", const).
 	bare string
+	// off marks a flag without a value that switches the setting off.
+	off bool
 	// unit is the unit of a number, "" for a plain count.
 	unit string
 	// defaults are the texts of the default, parsed like any other; none leaves
@@ -325,6 +327,12 @@ var table = []setting{
 		name: "raw_env", flag: "env", short: "e", meta: "KEY=VALUE", section: sectionMechanics,
 		doc:      "A variable to set in the environment of the workers. Repeatable.",
 		accessor: many(func(c *Config) *[]string { return &c.Env }, parseEnv, func(s string) string { return s }),
+	},
+	{
+		name: "sendfile", flag: "no-sendfile", off: true, section: sectionMechanics,
+		env: "SENDFILE", fromEnv: sendfileFromEnv, defaults: []string{"true"},
+		doc:      "Read what an application gives to wsgi.file_wrapper in blocks, instead of having the kernel send it (sendfile(2)).",
+		accessor: boolean(func(c *Config) *bool { return &c.Sendfile }).noneIs("true"),
 	},
 	{
 		name: "user", flag: "user", short: "u", meta: "USER", section: sectionMechanics,

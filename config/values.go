@@ -164,6 +164,24 @@ func boolean(ptr func(*Config) *bool) accessor {
 	return a
 }
 
+// noneIs makes None in a configuration file the word given.
+func (a accessor) noneIs(word string) accessor {
+	words := a.words
+	a.words = func(v any) ([]string, error) {
+		if v == nil {
+			return []string{word}, nil
+		}
+		return words(v)
+	}
+	return a
+}
+
+// sendfileFromEnv reads the variable as gunicorn does: anything it does not know
+// is no.
+func sendfileFromEnv(v string) string {
+	return strconv.FormatBool(slices.Contains([]string{"y", "1", "yes", "true"}, strings.ToLower(v)))
+}
+
 var errNegative = errors.New("must not be negative")
 
 func tooLarge(most int64) error { return fmt.Errorf("must not be more than %d", most) }

@@ -339,35 +339,6 @@ func countLines(path, line string) int {
 	return n
 }
 
-// PEP 3333, Optional Platform-Specific File Handling.
-func TestFileWrapper(t *testing.T) {
-	t.Parallel()
-	content := lines(3_000_000)
-	path := url.QueryEscape(write(t, t.TempDir(), "file", content))
-	s, _ := startOutputs(t)
-	tests := []struct {
-		name, target, want string
-	}{
-		{"whole", "/file?name=a&path=" + path, content},
-		{"with Content-Length", "/file?name=a&cl&path=" + path, content},
-		{"from an offset", "/file?name=a&cl&offset=1234567&path=" + path, content[1234567:]},
-		{"from the end", "/file?name=a&cl&offset=" + strconv.Itoa(len(content)) + "&path=" + path, ""},
-		{"real file object", "/file_plain?path=" + path, content},
-		{"without a descriptor", "/file_memory?name=a", strings.Repeat("m", 100_000)},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			c := s.In(t).Dial()
-			for range 2 {
-				if r := c.Get(tt.target); r.Err != nil || r.Body != tt.want {
-					t.Errorf("got %d bytes, %v, want %d", len(r.Body), r.Err, len(tt.want))
-				}
-			}
-		})
-	}
-}
-
 // A client that reads slowly gets everything, and others are served meanwhile.
 func TestSlowReader(t *testing.T) {
 	t.Parallel()

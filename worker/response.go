@@ -95,7 +95,11 @@ func (t *thread) Write(p []byte, last, mayBlock bool) (python.Code, string) {
 	if !t.headSent {
 		// Also for no bytes: that is a write(b""), which sends the head (PEP 3333,
 		// The start_response() Callable).
-		head = t.openResponse(p, last)
+		complete := int64(-1)
+		if last {
+			complete = int64(len(p))
+		}
+		head = t.openResponse(complete)
 	}
 	p = t.bound(p, last)
 	code := t.sendPart(head, p, last, mayBlock)
@@ -108,12 +112,9 @@ func (t *thread) Write(p []byte, last, mayBlock bool) (python.Code, string) {
 	return code, ""
 }
 
-// openResponse decides the framing and returns the head, in t.out.
-func (t *thread) openResponse(p []byte, last bool) []byte {
-	complete := int64(-1)
-	if last {
-		complete = int64(len(p))
-	}
+// openResponse decides the framing and returns the head, in t.out. complete is as
+// for wsgi.Response.Frame.
+func (t *thread) openResponse(complete int64) []byte {
 	c := t.c
 	t.framing = t.resp.Frame(complete)
 	// Behind a 101 there is no HTTP.

@@ -126,6 +126,7 @@ func TestWrite(t *testing.T) {
 // answer is what a client got.
 type answer struct {
 	body, rest string
+	header     http.Header
 	err        error
 }
 
@@ -143,7 +144,7 @@ func readResponse(client net.Conn, head string) <-chan answer {
 		}
 		body, err := io.ReadAll(resp.Body)
 		rest, _ := io.ReadAll(r)
-		got <- answer{string(body), string(rest), err}
+		got <- answer{string(body), string(rest), resp.Header, err}
 	}()
 	return got
 }

@@ -201,6 +201,11 @@ func (p *process) prepare() error {
 	if err := python.SetWanted(p.access.Keys()); err != nil {
 		return err
 	}
+	if p.cfg.Sendfile {
+		if err := python.UseSendfile(); err != nil {
+			return err
+		}
+	}
 	for i := range p.cfg.Threads {
 		e.threads = append(e.threads, newThread(e, p.parent.board.Thread(boot.Slot, i)))
 	}

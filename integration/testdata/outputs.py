@@ -288,11 +288,14 @@ class ClosingFile:
 
 
 def file(environ, sr, q):
-    """wsgi.file_wrapper around a file: path, offset, and cl for a Content-Length."""
+    """wsgi.file_wrapper around a file: path, offset, and cl, or length, for a
+    Content-Length."""
     f = open(q["path"][0], "rb")
     offset = int(q.get("offset", ["0"])[0])
     f.seek(offset)
     size = os.path.getsize(q["path"][0]) - offset
+    if "length" in q:
+        q["cl"], size = True, int(q["length"][0])
     sr("200 OK", TEXT + ([("Content-Length", str(size))] if "cl" in q else []))
     return environ["wsgi.file_wrapper"](ClosingFile(q["name"][0], f), 4096)
 

@@ -82,6 +82,7 @@ enum {
   GW_INVALID = 3,  /* refused, err says why */
   GW_TWICE = 4,    /* start_response was called before */
   GW_SENT = 5,     /* the head is on the wire */
+  GW_ITERATE = 6,  /* the file has to be read in blocks */
 };
 
 /* A write larger than this is done without the GIL. */
@@ -112,6 +113,7 @@ int gw_load_application(const char *module, const char *attr, char **error, char
 int gw_set_base_environ(uint32_t listeners, uint32_t i, char **pairs, int npairs,
                         int multithread, int multiprocess, int error_fd);
 int gw_set_wanted(char **keys, int n);
+int gw_use_sendfile(void);
 int gw_enable_faulthandler(int fd);
 int gw_start_threads(int n);
 

@@ -46,6 +46,12 @@ func gwgoWrite(index C.uint64_t, p C.gw_bytes, last, mayBlock C.int, err *C.char
 	return refuse(code, reason, err)
 }
 
+//export gwgoSendFile
+func gwgoSendFile(index C.uint64_t, fd C.int, off, size C.int64_t, err *C.char) C.int {
+	code, reason := threads[index].handler.SendFile(int(fd), int64(off), int64(size))
+	return refuse(code, reason, err)
+}
+
 //export gwgoFlush
 func gwgoFlush(index C.uint64_t) C.int { return C.int(threads[index].handler.Flush()) }
 

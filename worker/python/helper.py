@@ -29,6 +29,35 @@ class FileWrapper:
         raise StopIteration
 
 
+def whole_file(wrapper):
+    """Returns descriptor, offset and size of what is left of the file in a
+    FileWrapper, or None where only reading it gives what the application means."""
+    filelike = wrapper.filelike
+    kind = type(filelike)
+    if kind.__name__ == "_TemporaryFileWrapper" and kind.__module__ == "tempfile":
+        filelike = filelike.file
+    # Whatever the object is: to read from it has to be to read from a file. One
+    # that decompresses has a fileno(), too.
+    read = getattr(filelike, "read", None)
+    file = getattr(read, "__self__", None)
+    try:
+        raw = file if type(file) is io.FileIO else file.raw if type(file) in _BUFFERED else None
+        if type(raw) is not io.FileIO or file.read != read or not raw.readable():
+            return None
+        if type(file) is io.BufferedRandom:
+            file.flush()
+        status = os.fstat(raw.fileno())
+        size = status.st_size - file.tell()
+    except (OSError, ValueError):  # closed, detached, not seekable
+        return None
+    # A file of /proc is empty until it is read.
+    regular = status.st_mode & 0o170000 == 0o100000
+    return (raw.fileno(), file.tell(), size) if regular and size > 0 else None
+
+
+_BUFFERED = (io.BufferedReader, io.BufferedRandom)
+
+
 class _BodyReader(io.RawIOBase):
     """The content of a request that is read while the application runs."""
 

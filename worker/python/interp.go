@@ -177,6 +177,15 @@ func SetWanted(keys []string) error {
 	return nil
 }
 
+// UseSendfile lets Handler.SendFile send what an application gives to
+// wsgi.file_wrapper, where that is a file. The caller holds the GIL.
+func UseSendfile() error {
+	if C.gw_use_sendfile() != 0 {
+		return errors.New("looking up wsgi.file_wrapper: refused by Python")
+	}
+	return nil
+}
+
 // RunThreads starts n threading.Thread objects. Each calls the Run of the
 // handler registered under its number, without the GIL, and ends when that
 // returns. It returns when all have been started. The caller holds the GIL.

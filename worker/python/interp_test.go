@@ -75,6 +75,9 @@ func host(p ipc.Python, run func() int) int {
 		bases[i].ErrorFD = int(w.Fd())
 	}
 	if err := python.SetBases(bases); err == nil {
+		err = python.UseSendfile()
+	}
+	if err == nil {
 		err = python.SetWanted([]string{"wsgi.url_scheme", "remote_addr", "set.by.app", "missing"})
 	}
 	if err != nil {
@@ -220,13 +223,14 @@ type recorder struct {
 	failures []failure
 
 	headSent bool
-	refuse   string // start_response is refused for that reason
-	ahead    bool   // every Write answers Wait
-	goneAt   int    // the Write with which the client is gone, from 1
-	stuck    bool   // Flush finds the client gone
-	input    string // what ReadBody reads
-	step     int    // in pieces of that size; 0: as it comes
-	broken   string // why ReadBody fails after the input
+	refuse   string   // start_response is refused for that reason
+	ahead    bool     // every Write answers Wait
+	goneAt   int      // the Write with which the client is gone, from 1
+	stuck    bool     // Flush finds the client gone
+	input    string   // what ReadBody reads
+	step     int      // in pieces of that size; 0: as it comes
+	broken   string   // why ReadBody fails after the input
+	files    []string // what SendFile was given
 	onWrite  func(p []byte, mayBlock bool)
 }
 
@@ -266,6 +270,25 @@ func (r *recorder) EarlyHints(h python.Headers) (python.Code, string) {
 		return python.Invalid, r.refuse
 	}
 	r.hints = append(r.hints, list(h)...)
+	return python.OK, ""
+}
+
+// SendFile implements python.Handler: the content becomes one part.
+func (r *recorder) SendFile(fd int, off, size int64) (python.Code, string) {
+	f := os.NewFile(uintptr(fd), "sent")
+	defer f.Close()
+	if r.headSent {
+		return python.Iterate, ""
+	}
+	if r.status == "" {
+		return python.Invalid, "no start_response"
+	}
+	p := make([]byte, size)
+	if _, err := f.ReadAt(p, off); err != nil {
+		return python.Invalid, err.Error()
+	}
+	r.headSent = true
+	r.files = append(r.files, string(p))
 	return python.OK, ""
 }
 

@@ -86,6 +86,7 @@ var cases = []struct {
 	{"close", testClose},
 	{"exceptions", testExceptions},
 	{"gone", testGone},
+	{"sendfile", testSendfile},
 	{"input", testInput},
 	{"streamed input", testStreamedInput},
 	{"fork", testFork},

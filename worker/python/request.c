@@ -1,5 +1,6 @@
 #include "bridge.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,6 +20,10 @@ static PyObject *call_type;
 static PyObject *list_type, *tuple_type, *str_type;
 static size_t call_offset;
 static PyObject *str_close;
+
+/* The type whose iterables may be sent as files, and what tells whether one may;
+ * NULL: none. */
+static PyObject *file_wrapper, *whole_file;
 
 /* Keys of the environ that the access log wants: as given and, since gunicorn
  * ignores their case, in upper case. */
@@ -426,6 +431,34 @@ static int send_all(gw_thread *t, PyObject *iterable, PyObject *type) {
   return GW_CALL_FAILED;
 }
 
+/* send_file sends what a wsgi.file_wrapper holds without reading it, if it is a
+ * file: GW_ITERATE if not. The copy of the descriptor is Go's, so the
+ * application may close its own at once. */
+static int send_file(gw_thread *t, PyObject *wrapper) {
+  PyObject *file = py.PyObject_CallFunctionObjArgs(whole_file, wrapper, NULL);
+  if (gw_in_forked_child()) gw_leave_forked_child();
+  if (!file) return GW_CALL_FAILED;
+  int fd = -1;
+  Py_ssize_t off = 0, size = 0;
+  if (file != py.None && !t->writing) {
+    off = py.PyLong_AsSsize_t(py.PyTuple_GetItem(file, 1));
+    size = py.PyLong_AsSsize_t(py.PyTuple_GetItem(file, 2));
+    fd = fcntl((int)py.PyLong_AsSsize_t(py.PyTuple_GetItem(file, 0)), F_DUPFD_CLOEXEC, 0);
+  }
+  py.Py_DecRef(file);
+  if (fd < 0) return GW_ITERATE;
+  t->writing = 1;
+  PyThreadState *ts = py.PyEval_SaveThread();
+  int code = gwgoSendFile(t->index, fd, off, size, t->err);
+  py.PyEval_RestoreThread(ts);
+  t->writing = 0;
+  if (code == GW_OK) return GW_CALL_OK;
+  if (code == GW_GONE) return GW_CALL_GONE;
+  if (code == GW_ITERATE) return GW_ITERATE;
+  raise_code(t, code);
+  return GW_CALL_FAILED;
+}
+
 /* close_iterable calls the iterable's close method, if it has one, whatever
  * happened before (PEP 3333, Specification Details). */
 static int close_iterable(gw_thread *t, PyObject *iterable) {
@@ -469,7 +502,8 @@ static int run(gw_thread *t) {
     return GW_CALL_FAILED;
   }
   PyObject *type = py.PyObject_Type(iterable);
-  int r = send_all(t, iterable, type);
+  int r = type == file_wrapper ? send_file(t, iterable) : GW_ITERATE;
+  if (r == GW_ITERATE) r = send_all(t, iterable, type);
   if (gw_in_forked_child()) gw_leave_forked_child();
   if (r == GW_CALL_FAILED) gw_report(t, GW_IN_APPLICATION);
   if (type != list_type && type != tuple_type) {
@@ -559,6 +593,13 @@ int gw_request_setup(void) {
   str_close = py.PyUnicode_InternFromString("close");
   if (!list_type || !tuple_type || !str_type || !str_close) return -1;
   return make_call_type() == 0 && gw_environ_setup() == 0 ? 0 : -1;
+}
+
+/* gw_use_sendfile has files sent by gwgoSendFile. */
+int gw_use_sendfile(void) {
+  file_wrapper = gw_helper("FileWrapper");
+  whole_file = gw_helper("whole_file");
+  return file_wrapper && whole_file ? 0 : -1;
 }
 
 /* gw_set_wanted names the environ keys that gwgoEnviron gets after each call:

@@ -31,6 +31,8 @@ const (
 	// Sent: exc_info was given, but the head has been sent: the exception is
 	// raised again.
 	Sent Code = C.GW_SENT
+	// Iterate: the file cannot be sent as it is; the bridge reads it in blocks.
+	Iterate Code = C.GW_ITERATE
 )
 
 // Phase says where an exception came from.
@@ -70,6 +72,10 @@ type Handler interface {
 	// Write sends a part of the body; last: nothing follows. It may block only
 	// if mayBlock is set; then the GIL is not held.
 	Write(p []byte, last, mayBlock bool) (Code, string)
+	// SendFile sends size bytes of a file from off on, as all of the body, without
+	// the GIL. The descriptor is the handler's from here on. It does not wait for
+	// the client.
+	SendFile(fd int, off, size int64) (Code, string)
 	// Flush waits, without the GIL, until the client has caught up.
 	Flush() Code
 	// Cut breaks the connection, so that a Write, Flush or ReadBody that another
