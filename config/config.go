@@ -24,6 +24,12 @@ type Config struct {
 	// ReusePort sets SO_REUSEPORT on TCP listeners. The master binds them all the
 	// same; gunicorn's reuse_port makes each worker bind its own.
 	ReusePort bool `json:"reuse_port"`
+	// UnixSocketMode is the mode of the files of unix sockets, 0001 to 0777; 0 leaves
+	// it to Umask. gunicorn has umask only.
+	UnixSocketMode int `json:"unix_socket_mode"`
+	// UnixSocketOwner is whom the files of unix sockets belong to; without it that is
+	// whom workers run as. gunicorn has nothing like it.
+	UnixSocketOwner Owner `json:"unix_socket_owner"`
 
 	// Workers is the number of worker processes, 0 or more (gunicorn: workers).
 	Workers int `json:"workers"`

@@ -151,6 +151,16 @@ var table = []setting{
 		accessor: boolean(func(c *Config) *bool { return &c.ReusePort }),
 	},
 	{
+		name: "unix_socket_mode", flag: "unix-socket-mode", ours: true, meta: "OCTAL", section: sectionSocket,
+		doc:      "The mode of the files of unix sockets, such as 660. To connect takes the permission to write. By default 777 less umask.",
+		accessor: fileMode(func(c *Config) *int { return &c.UnixSocketMode }),
+	},
+	{
+		name: "unix_socket_owner", flag: "unix-socket-owner", ours: true, meta: "USER[:GROUP]", section: sectionSocket,
+		doc:      "Whom the files of unix sockets belong to, by name or number: USER, USER:GROUP or :GROUP. By default whom the workers run as.",
+		accessor: one(func(c *Config) *Owner { return &c.UnixSocketOwner }, parseOwner, func(o Owner) string { return o.Text }),
+	},
+	{
 		name: "workers", flag: "workers", short: "w", meta: "INT", section: sectionWorkers,
 		env: "WEB_CONCURRENCY", defaults: []string{"1"},
 		doc:      "The number of worker processes.",

@@ -275,10 +275,8 @@ func tcpSockaddr(ip netip.Addr, port int) (domain int, sa unix.Sockaddr, err err
 	return unix.AF_INET6, sa6, nil
 }
 
-// bindUnix binds a path. Its mode is 0777 less the umask setting, 0 by default:
-// the directory decides who may connect. It belongs to whom the workers run as
-// (gunicorn: umask, user, group). A path that starts with "@" is an abstract
-// socket.
+// bindUnix binds a path; fileOf says what its file is like. A path that starts with
+// "@" is an abstract socket.
 func bindUnix(path string, cfg *config.Config) (*listener, error) {
 	abstract := strings.HasPrefix(path, "@")
 	if !abstract {
@@ -292,9 +290,10 @@ func bindUnix(path string, cfg *config.Config) (*listener, error) {
 	}
 	// The file gets the mode of the socket less the umask of the process, which a
 	// worker started meanwhile would inherit if it were changed. So the file is
-	// never open to more than it should be, and opened to the rest below.
-	mode := uint32(0o777 &^ cfg.Umask)
-	err = os.NewSyscallError("fchmod", unix.Fchmod(fd, mode))
+	// never open to more than it should be, and opened to the rest below. Until
+	// listen(2) nobody can connect, whatever the file's mode and owner are.
+	file := fileOf(cfg)
+	err = os.NewSyscallError("fchmod", unix.Fchmod(fd, file.mode))
 	if err == nil {
 		err = os.NewSyscallError("bind", unix.Bind(fd, &unix.SockaddrUnix{Name: path}))
 	}
@@ -306,7 +305,7 @@ func bindUnix(path string, cfg *config.Config) (*listener, error) {
 		l.file, err = unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	}
 	if err == nil {
-		err = l.open(mode, cfg)
+		err = l.open(file)
 	}
 	if err == nil {
 		err = os.NewSyscallError("listen", unix.Listen(fd, cfg.Backlog))
@@ -317,21 +316,23 @@ func bindUnix(path string, cfg *config.Config) (*listener, error) {
 	return l, nil
 }
 
-// open gives the socket file that bind made, if it is one, its mode, and to whom
-// the workers run as.
-func (l *listener) open(mode uint32, cfg *config.Config) error {
+// open gives the socket file that bind made, if it is one, its mode and its owner.
+// It is the file itself that changes, not what has its name by now.
+func (l *listener) open(file socketFile) error {
 	if l.file <= 0 {
 		return nil
 	}
 	// fchmod(2) refuses an O_PATH descriptor.
-	if err := unix.Chmod("/proc/self/fd/"+strconv.Itoa(l.file), mode); err != nil {
+	if err := unix.Chmod("/proc/self/fd/"+strconv.Itoa(l.file), file.mode); err != nil {
 		return os.NewSyscallError("chmod", err)
 	}
-	id, ok := cfg.Identity()
-	if !ok || !id.Differs() {
+	if file.uid < 0 && file.gid < 0 {
 		return nil
 	}
-	return os.NewSyscallError("chown", unix.Fchownat(l.file, "", id.UID, id.GID, unix.AT_EMPTY_PATH))
+	if err := unix.Fchownat(l.file, "", file.uid, file.gid, unix.AT_EMPTY_PATH); err != nil {
+		return refusef("unix socket '%s' cannot be given to user %d, group %d: %v", l.addr, file.uid, file.gid, err)
+	}
+	return nil
 }
 
 // removeStaleSocket removes what a server that was killed left at path. A file

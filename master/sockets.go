@@ -5,8 +5,6 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
-
-	"gowsgi/config"
 )
 
 // sweepListeners closes the sockets no generation needs any more. While another
@@ -79,8 +77,8 @@ func (m *Master) adoptListeners(old, next *generation) {
 		if old.cfg.Backlog != next.cfg.Backlog && l.fd >= 0 {
 			err = os.NewSyscallError("listen", unix.Listen(l.fd, next.cfg.Backlog))
 		}
-		if err == nil && ownership(old.cfg) != ownership(next.cfg) {
-			err = l.open(uint32(0o777&^next.cfg.Umask), next.cfg)
+		if file := fileOf(next.cfg); err == nil && fileOf(old.cfg) != file {
+			err = l.open(file)
 		}
 		if err != nil {
 			m.log.Warn().Err(err).Str("addr", l.addr).Msgf("The settings of %s could not be changed", l.url())
@@ -92,10 +90,4 @@ func (m *Master) adoptListeners(old, next *generation) {
 	if !slices.Equal(old.listeners, next.listeners) {
 		m.logListening()
 	}
-}
-
-// ownership is what the file of a unix socket depends on.
-func ownership(cfg *config.Config) [3]int {
-	id, _ := cfg.Identity()
-	return [3]int{id.UID, id.GID, cfg.Umask}
 }
