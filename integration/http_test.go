@@ -170,7 +170,7 @@ func TestBadRequests(t *testing.T) {
 		name, request string
 		status        int
 	}{
-		{"no request line", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400},
+		{"TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400},
 		{"no target", "GET HTTP/1.1\r\nHost: x\r\n\r\n", 400},
 		{"two spaces", "GET  / HTTP/1.1\r\nHost: x\r\n\r\n", 400},
 		{"bare newline", "GET / HTTP/1.1\nHost: x\n\n", 400},
@@ -223,6 +223,26 @@ func TestBadRequests(t *testing.T) {
 	s.Stdout.Wait(t, `pid\?last`)
 	if n := s.Stdout.Count(`" 200 `); n != 1 {
 		t.Errorf("%d requests reached the application, want 1: %q", n, s.Stdout.Lines())
+	}
+}
+
+// RFC 9110, 9.3.2: no answer to HEAD has content, a refusal neither.
+func TestRefusedHead(t *testing.T) {
+	t.Parallel()
+	s := start(t, "probe")
+	for _, request := range []string{
+		"HEAD / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+		"\r\nHEAD / HTTP/1.1\r\n\r\n",
+		"HEAD / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n",
+	} {
+		c := s.Dial()
+		c.Send(request)
+		if head := c.ReadHead(); !strings.HasPrefix(head, "HTTP/1.1 400 ") {
+			t.Errorf("got %q, want 400", head)
+		}
+		if rest := c.Rest(); rest != "" {
+			t.Errorf("got %q behind the head, want nothing", rest)
+		}
 	}
 }
 

@@ -82,6 +82,28 @@ func TestSwitchingProtocols(t *testing.T) {
 	}
 }
 
+// RFC 8297, 2: a 103 before the answer, with the headers given, as often as the
+// application likes; none to HTTP/1.0, and none behind the head.
+func TestEarlyHints(t *testing.T) {
+	t.Parallel()
+	s, _ := startOutputs(t)
+	c := s.Dial()
+	c.Send("GET /hints HTTP/1.1\r\nHost: x\r\n\r\n")
+	for _, link := range []string{"</a>", "</b>"} {
+		if got, want := c.ReadHead(), "HTTP/1.1 103 Early Hints\r\nLink: "+link+"\r\n\r\n"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	if r := c.Response("GET"); r.Status != 200 || r.Body != "hinted" {
+		t.Errorf("got %v, want 200", r)
+	}
+	old := s.Dial()
+	old.Send("GET /hints HTTP/1.0\r\n\r\n")
+	if r := old.Response("GET"); r.Status != 200 || r.Body != "hinted" {
+		t.Errorf("HTTP/1.0: got %v, want 200 and no hints", r)
+	}
+}
+
 // RFC 9110, 15.3.6: a 205 has no content, and says so.
 func TestResetContent(t *testing.T) {
 	t.Parallel()

@@ -437,7 +437,8 @@ func (e *engine) refuse(c *conn, err *http1.Error) {
 	} else {
 		e.log.Warn().Int("status", err.Status).Msgf("Invalid request from ip=%s: %s", c.remoteAddr(), err.Reason)
 	}
-	page := errorPage(err.Status, err.Reason, false)
+	head := bytes.HasPrefix(firstLine(c.buf[:c.n]), []byte("HEAD "))
+	page := errorPage(err.Status, err.Reason, head)
 	n, errno := rawSend(c.fd, page)
 	e.settleRefused(c, err, contentSent(page, n))
 	e.release(c)

@@ -91,7 +91,7 @@ func (s *scribe) describe(c *conn, buf, pathInfo []byte) *accesslog.Entry {
 		Path:     h.Path.Of(buf),
 		PathInfo: pathInfo,
 		Query:    h.Query.Of(buf),
-		Minor:    h.Minor,
+		Version:  h.Version.Of(buf),
 		Fields:   s,
 	}
 	return &s.entry

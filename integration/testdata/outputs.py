@@ -223,6 +223,16 @@ def hop(environ, sr, q):
     return [b"data: 1\n\n", b"data: 2\n\n"]
 
 
+def hints(environ, sr, q):
+    early = environ["wsgi.early_hints"]
+    early([("Link", "</a>"), ("Connection", "close"), ("Content-Length", "5")])
+    early([("Link", "</b>")])
+    w = sr("200 OK", TEXT)
+    w(b"hint")
+    early([("Link", "</late>")])
+    return [b"ed"]
+
+
 def upgrade(environ, sr, q):
     sr(q["status"][0], [("Connection", "Upgrade"), ("Upgrade", "echo")])
     return []

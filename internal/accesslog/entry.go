@@ -73,8 +73,8 @@ type Entry struct {
 	// application sees.
 	Path, PathInfo []byte
 	Query          []byte
-	// Minor is the minor version of HTTP/1, 0 to 9.
-	Minor uint8
+	// Version is the version as sent, "HTTP/1.1".
+	Version []byte
 	// Fields may be nil: there are none.
 	Fields Fields
 }

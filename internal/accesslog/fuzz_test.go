@@ -12,7 +12,7 @@ type said struct{ method, target, user, referer, agent string }
 
 func (s said) entry() *Entry {
 	return &Entry{
-		Parsed: true, Method: []byte(s.method), Target: []byte(s.target), Minor: 1,
+		Parsed: true, Method: []byte(s.method), Target: []byte(s.target), Version: []byte("HTTP/1.1"),
 		Fields: &fields{request: map[string]string{
 			"authorization": basic(s.user), "referer": s.referer, "user-agent": s.agent,
 		}},

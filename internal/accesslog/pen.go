@@ -151,11 +151,7 @@ func (p *Pen) appendEntry(b []byte, a *atom, e *Entry, queued time.Duration) []b
 	case 'q':
 		return p.parsed(b, e, e.Query)
 	case 'H':
-		if !e.Parsed {
-			return p.value(b, nil)
-		}
-		var version [len("HTTP/1.1")]byte
-		return p.value(b, appendVersion(version[:0], e.Minor))
+		return p.parsed(b, e, e.Version)
 	case 'f':
 		return p.value(b, e.requestField("referer"))
 	case 'a':
@@ -232,7 +228,7 @@ func (p *Pen) request(b []byte, e *Entry) []byte {
 	}
 	b = append(appendEscaped(b, e.Method), ' ')
 	b = append(appendEscaped(b, e.Target), ' ')
-	return appendVersion(b, e.Minor)
+	return appendEscaped(b, e.Version)
 }
 
 // parsed appends a part of a request line, which may be empty, if the line was
@@ -255,11 +251,6 @@ func (p *Pen) value(b, v []byte) []byte {
 		return append(b, '-')
 	}
 	return appendEscaped(b, v)
-}
-
-// appendVersion appends the version the client spoke; minor is one digit.
-func appendVersion(b []byte, minor uint8) []byte {
-	return append(append(b, "HTTP/1."...), '0'+minor)
 }
 
 // appendMS appends milliseconds with three decimals.

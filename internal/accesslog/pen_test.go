@@ -38,7 +38,7 @@ func pageView() (*Entry, *Ending) {
 	e := &Entry{
 		Addr: []byte("203.0.113.7"), Parsed: true, Method: []byte("POST"),
 		Target: []byte("/caf%C3%A9/a%22b?q=1%20&r=%22"), Path: []byte("/caf%C3%A9/a%22b"),
-		PathInfo: []byte("/caf\xc3\xa9/a\"b\n"), Query: []byte("q=1%20&r=%22"), Minor: 1,
+		PathInfo: []byte("/caf\xc3\xa9/a\"b\n"), Query: []byte("q=1%20&r=%22"), Version: []byte("HTTP/1.1"),
 		Fields: &fields{
 			request: map[string]string{
 				"authorization": basic("ann \"x\":secret"), "referer": `http://example.org/?a="b`,
@@ -151,7 +151,7 @@ func TestAtoms(t *testing.T) {
 // TestBareAtoms: a request that says nothing of itself, over a unix socket.
 func TestBareAtoms(t *testing.T) {
 	t.Parallel()
-	e := &Entry{Parsed: true, Method: []byte("GET"), Target: []byte("/")}
+	e := &Entry{Parsed: true, Method: []byte("GET"), Target: []byte("/"), Version: []byte("HTTP/1.0")}
 	got := logged(t, `%(h)s|%(u)s|%(r)s|%(U)s|%(q)s|%(H)s|%(s)s|%(b)s|%(f)s|%(a)s|%(T)s|%(M)s|%(D)s|%(L)s|%(X)s`, e,
 		&Ending{Outcome: Lost})
 	if want := "|-|GET / HTTP/1.0|||HTTP/1.0|-|0|-|-|0|0|0|0.000000|lost"; got != want {
