@@ -10,8 +10,11 @@ import (
 
 // Options are what a Log is opened with.
 type Options struct {
-	// Path is the file's, "-" for standard output.
+	// Path is the file's, "-" for standard output, "" for none.
 	Path string
+	// Also is given the lines too, several at a time and each with its end; nil:
+	// there is nobody else. It must not keep them.
+	Also func(lines []byte)
 	// Format is the form of the lines; see Parse.
 	Format string
 	// Exclude are the rules of paths to leave out; see CheckExclude.
@@ -25,7 +28,8 @@ type Options struct {
 // lines, off the threads that serve. A process that is killed loses what is in the
 // buffer. It may be used concurrently.
 type Log struct {
-	file       *logging.Reopenable
+	file       *logging.Reopenable // nil: none
+	also       func(lines []byte)
 	format     *Format
 	exclusions []exclusion
 	pid        string
@@ -56,18 +60,19 @@ func Open(o Options) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	file, err := logging.Open(o.Path, 1)
-	if err != nil {
-		return nil, err
-	}
 	l := &Log{
-		file:       file,
+		also:       o.Also,
 		format:     format,
 		exclusions: newExclusions(o.Exclude),
 		pid:        strconv.Itoa(o.PID),
 		filled:     make(chan struct{}, 1),
 		ended:      make(chan struct{}),
 		quit:       make(chan struct{}),
+	}
+	if o.Path != "" {
+		if l.file, err = logging.Open(o.Path, 1); err != nil {
+			return nil, err
+		}
 	}
 	go l.writer()
 	return l, nil
@@ -125,9 +130,12 @@ func (l *Log) Flush() {
 	full := l.buf
 	l.buf, l.spare = l.spare[:0], nil
 	l.mu.Unlock()
-	if len(full) > 0 {
+	if len(full) > 0 && l.file != nil {
 		// There is nobody to tell about an access log that cannot be written.
 		_, _ = l.file.Write(full)
+	}
+	if len(full) > 0 && l.also != nil {
+		l.also(full)
 	}
 	l.mu.Lock()
 	if l.spare == nil {
@@ -138,7 +146,12 @@ func (l *Log) Flush() {
 
 // Reopen opens the file anew after it was moved away. On an error, which names the
 // path, the old one stays in use.
-func (l *Log) Reopen() error { return l.file.Reopen() }
+func (l *Log) Reopen() error {
+	if l.file == nil {
+		return nil
+	}
+	return l.file.Reopen()
+}
 
 // Close ends the goroutine and returns when everything is written. Lines that come
 // later, of a request that outlives the rest, are written one by one. The file

@@ -22,6 +22,8 @@ const writeWait = time.Second
 type Reopenable struct {
 	path string
 	fd   int
+	// also are descriptors that follow fd; see Also.
+	also []int
 	// mu orders Close against Write and Reopen: after Close the number may
 	// belong to somebody else.
 	mu     sync.RWMutex
@@ -77,17 +79,42 @@ func (r *Reopenable) Reopen() error {
 		return err
 	}
 	defer unix.Close(fd)
+	if err := replace(r.fd, fd, unix.O_CLOEXEC); err != nil {
+		return fmt.Errorf("reopening '%s': %w", r.path, err)
+	}
+	return r.copyTo(r.also)
+}
+
+// replace makes the descriptor old mean what fd does, in one step.
+func replace(old, fd, flags int) error {
 	// dup3 may report EBUSY while another thread is between reserving this
 	// number and installing it, and EINTR; both pass.
 	for {
-		err := unix.Dup3(fd, r.fd, unix.O_CLOEXEC)
-		if err == nil {
-			return nil
-		}
+		err := unix.Dup3(fd, old, flags)
 		if err != unix.EBUSY && err != unix.EINTR {
-			return fmt.Errorf("reopening '%s': %w", r.path, os.NewSyscallError("dup3", err))
+			return os.NewSyscallError("dup3", err)
 		}
 	}
+}
+
+// Also makes the descriptors fds, which programs that are started inherit, mean the
+// file, now and after each Reopen (gunicorn: capture_output). For a standard stream
+// it does nothing. It must not be called concurrently with anything.
+func (r *Reopenable) Also(fds ...int) error {
+	if r.path == "-" {
+		return nil
+	}
+	r.also = fds
+	return r.copyTo(fds)
+}
+
+func (r *Reopenable) copyTo(fds []int) error {
+	for _, fd := range fds {
+		if err := replace(fd, r.fd, 0); err != nil {
+			return fmt.Errorf("capturing output in '%s': %w", r.path, err)
+		}
+	}
+	return nil
 }
 
 // Write writes p by one write(2) unless the kernel takes it in pieces.

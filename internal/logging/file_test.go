@@ -53,6 +53,46 @@ func TestReopenFollowsARenamedFile(t *testing.T) {
 	}
 }
 
+// TestAlso: other descriptors follow the log, and programs inherit them.
+func TestAlso(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "error.log")
+	r, err := Open(path, unix.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fds[0])
+	defer unix.Close(fds[1])
+	if err := r.Also(fds[0], fds[1]); err != nil {
+		t.Fatal(err)
+	}
+	for round, name := range []string{path + ".1", path} {
+		write(t, r, "log\n")
+		for _, fd := range fds {
+			if _, err := unix.Write(fd, fmt.Appendln(nil, "also")); err != nil {
+				t.Fatal(err)
+			}
+			if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC != 0 {
+				t.Errorf("F_GETFD = %#x, %v: want it inherited", flags, err)
+			}
+		}
+		if round == 0 {
+			if err := os.Rename(path, name); err != nil {
+				t.Fatal(err)
+			}
+			if err := r.Reopen(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		wantContent(t, name, "log\nalso\nalso\n")
+	}
+}
+
 func TestReopenFailureKeepsTheOldFile(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "d")

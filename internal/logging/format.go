@@ -31,16 +31,6 @@ func (w *writer) appendJSON(dst []byte, level zerolog.Level, p []byte) []byte {
 
 // appendText appends the event p as gunicorn's line.
 func (w *writer) appendText(dst []byte, level zerolog.Level, p []byte) []byte {
-	var event struct {
-		Message   string          `json:"message"`
-		Error     json.RawMessage `json:"error"`
-		Traceback string          `json:"traceback"`
-	}
-	if err := json.Unmarshal(p, &event); err != nil {
-		// A caller that gave "message" or "traceback" another type: show it raw
-		// rather than lose it.
-		event.Message = string(bytes.TrimSpace(p))
-	}
 	dst = append(dst, '[')
 	dst = w.now().AppendFormat(dst, "2006-01-02 15:04:05 -0700")
 	dst = append(dst, "] ["...)
@@ -48,14 +38,36 @@ func (w *writer) appendText(dst []byte, level zerolog.Level, p []byte) []byte {
 	dst = append(dst, "] ["...)
 	dst = append(dst, strings.ToUpper(levelName(level))...)
 	dst = append(dst, "] "...)
-	dst = appendEscaped(dst, event.Message, false)
-	if reason := errorText(event.Error); reason != "" {
-		if event.Message != "" {
+	ev := decode(p)
+	return append(ev.append(dst), '\n')
+}
+
+// event is what the text form shows of an event.
+type event struct {
+	Message   string          `json:"message"`
+	Error     json.RawMessage `json:"error"`
+	Traceback string          `json:"traceback"`
+}
+
+func decode(p []byte) (ev event) {
+	if err := json.Unmarshal(p, &ev); err != nil {
+		// A caller that gave "message" or "traceback" another type: show it raw
+		// rather than lose it.
+		ev.Message = string(bytes.TrimSpace(p))
+	}
+	return ev
+}
+
+// append appends the event's text, without the last line's end.
+func (ev *event) append(dst []byte) []byte {
+	dst = appendEscaped(dst, ev.Message, false)
+	if reason := errorText(ev.Error); reason != "" {
+		if ev.Message != "" {
 			dst = append(dst, ": "...)
 		}
 		dst = appendEscaped(dst, reason, false)
 	}
-	if tb := strings.TrimRight(event.Traceback, "\n"); tb != "" {
+	if tb := strings.TrimRight(ev.Traceback, "\n"); tb != "" {
 		for line := range strings.SplitSeq(tb, "\n") {
 			dst = append(dst, '\n')
 			if strings.HasPrefix(line, "[") {
@@ -64,7 +76,7 @@ func (w *writer) appendText(dst []byte, level zerolog.Level, p []byte) []byte {
 			dst = appendEscaped(dst, line, true)
 		}
 	}
-	return append(dst, '\n')
+	return dst
 }
 
 // errorText returns the text of an error field: a string as zerolog writes

@@ -34,10 +34,19 @@ const (
 // anything else is text. Level is gunicorn's loglevel (debug, info, warning,
 // error, critical); anything else is info, as under gunicorn. Pid is the
 // process the events are of. The logger may be used concurrently if w may be
-// written to concurrently.
-func New(w io.Writer, format, level string, pid int) zerolog.Logger {
-	lw := &writer{w: w, now: time.Now, pid: strconv.Itoa(pid), json: format == FormatJSON}
+// written to concurrently. Each event goes to the sinks, too.
+func New(w io.Writer, format, level string, pid int, sinks ...Sink) zerolog.Logger {
+	lw := &writer{w: w, now: time.Now, pid: strconv.Itoa(pid), json: format == FormatJSON, sinks: sinks}
 	return zerolog.New(lw).Level(parseLevel(level))
+}
+
+// Sink is told of the events of a logger, beside its file.
+type Sink interface {
+	// Event takes an event: the name of its level (debug, info, warning, error or
+	// critical) and its text, escaped, with the lines of a traceback behind "\n"
+	// if it has one. It must not block, may be called concurrently, and must not
+	// keep text.
+	Event(level string, text []byte, traceback bool)
 }
 
 // Critical starts an event of gunicorn's CRITICAL level. zerolog's own Fatal
@@ -82,6 +91,8 @@ type writer struct {
 	now  func() time.Time
 	pid  string
 	json bool
+
+	sinks []Sink
 }
 
 // Write is called for events without a level only.
@@ -94,6 +105,13 @@ func (w *writer) WriteLevel(level zerolog.Level, p []byte) (int, error) {
 		line = w.appendJSON(make([]byte, 0, len(p)+96), level, p)
 	} else {
 		line = w.appendText(make([]byte, 0, len(p)+64), level, p)
+	}
+	if len(w.sinks) > 0 {
+		ev := decode(p)
+		text := ev.append(nil)
+		for _, s := range w.sinks {
+			s.Event(levelName(level), text, ev.Traceback != "")
+		}
 	}
 	if _, err := w.w.Write(line); err != nil {
 		return 0, err

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -199,4 +202,34 @@ func FuzzTextIsNotForgeable(f *testing.F) {
 			}
 		}
 	})
+}
+
+// memory is a Sink that keeps what it is told.
+type memory struct{ events []string }
+
+func (m *memory) Event(level string, text []byte, traceback bool) {
+	m.events = append(m.events, fmt.Sprintf("%s %q %t", level, text, traceback))
+}
+
+// TestSinks: each gets the events that are logged, in text, whatever the form.
+func TestSinks(t *testing.T) {
+	t.Parallel()
+	for _, format := range []string{FormatText, FormatJSON} {
+		one, two := new(memory), new(memory)
+		log := New(io.Discard, format, "info", 1, one, two)
+		log.Debug().Msg("not shown")
+		log.Info().Int("n", 1).Msg("past\ntense")
+		log.Warn().Err(errors.New("why")).Msg("so")
+		log.Error().Str(FieldTraceback, "Traceback:\n  [x]\n[y]\n").Msg("raised")
+		Critical(&log).Msg("")
+		want := []string{
+			`info "past\\ntense" false`, `warning "so: why" false`,
+			`error "raised\nTraceback:\n  [x]\n [y]" true`, `critical "" false`,
+		}
+		for _, m := range []*memory{one, two} {
+			if !slices.Equal(m.events, want) {
+				t.Errorf("%s: got %q, want %q", format, m.events, want)
+			}
+		}
+	}
 }
