@@ -184,8 +184,29 @@ type Config struct {
 	// whose requests stay out of the access log unless they fail; see
 	// accesslog.CheckExclude. gunicorn has nothing like it.
 	AccessLogExclude []string `json:"access_log_exclude"`
+	// CaptureOutput makes standard output and error of all processes the file of
+	// the error log, if that is one (gunicorn: capture_output).
+	CaptureOutput bool `json:"capture_output"`
 	// LogFormat is the form of the error log, "text" or "json".
 	LogFormat string `json:"log_format"`
+
+	// Syslog sends the error log to SyslogAddr, which syslog.ParseAddress takes,
+	// and the access log unless NoAccessToSyslog is set. Outlets puts these, and
+	// SyslogPrefix and SyslogFacility, together (gunicorn: syslog, syslog_addr,
+	// syslog_prefix, syslog_facility, disable_redirect_access_to_syslog).
+	Syslog           bool   `json:"syslog"`
+	SyslogAddr       string `json:"syslog_addr"`
+	SyslogPrefix     string `json:"syslog_prefix"`
+	SyslogFacility   string `json:"syslog_facility"`
+	NoAccessToSyslog bool   `json:"disable_redirect_access_to_syslog"`
+	// StatsdHost is where metrics go, "" for nowhere; statsd.ParseAddress takes it
+	// (gunicorn: statsd_host, statsd_prefix, dogstatsd_tags).
+	StatsdHost    string `json:"statsd_host"`
+	StatsdPrefix  string `json:"statsd_prefix"`
+	DogstatsdTags string `json:"dogstatsd_tags"`
+	// BacklogMetric makes the master send the length of the accept queues every
+	// second (gunicorn: enable_backlog_metric).
+	BacklogMetric bool `json:"enable_backlog_metric"`
 
 	// DefaultProcName is ProcName's default: App.Text, unless a configuration
 	// file says otherwise (gunicorn: default_proc_name).

@@ -33,6 +33,7 @@ func TestDefaults(t *testing.T) {
 		ForwarderHeaders:    []string{"SCRIPT_NAME", "PATH_INFO"},
 		RealIPHeader:        "off", ProxyProtocol: "off", ProxyAllowIPs: loopback(),
 		AccessLogFormat: DefaultAccessLogFormat, LogFormat: "text",
+		SyslogAddr: "udp://localhost:514", SyslogFacility: "user",
 	}
 	if !reflect.DeepEqual(cmd.Config, want) {
 		t.Errorf("got %+v, want %+v", cmd.Config, want)

@@ -436,10 +436,62 @@ var table = []setting{
 		accessor: many(func(c *Config) *[]string { return &c.AccessLogExclude }, parseExclude, func(s string) string { return s }),
 	},
 	{
+		name: "capture_output", flag: "capture-output", section: sectionLogging,
+		doc:      "Send standard output and error of all processes to the file of the error log.",
+		accessor: boolean(func(c *Config) *bool { return &c.CaptureOutput }),
+	},
+	{
 		name: "log_format", flag: "log-format", ours: true, meta: "FORMAT", section: sectionLogging,
 		defaults: []string{"text"},
 		doc:      "The form of the error log: text, or json for one object a line.",
 		accessor: checked(func(c *Config) *string { return &c.LogFormat }, oneOf("text", "json")),
+	},
+	{
+		name: "syslog", flag: "log-syslog", section: sectionLogging,
+		doc:      "Send the error log, and the access log, to a syslog daemon, too.",
+		accessor: boolean(func(c *Config) *bool { return &c.Syslog }),
+	},
+	{
+		name: "syslog_addr", flag: "log-syslog-to", meta: "ADDRESS", section: sectionLogging,
+		defaults: []string{"udp://localhost:514"},
+		doc:      "The address of the syslog daemon: udp://HOST:PORT, tcp://HOST:PORT, unix://PATH, unix://PATH#dgram or unix://PATH#stream.",
+		accessor: checked(func(c *Config) *string { return &c.SyslogAddr }, parseSyslogAddr),
+	},
+	{
+		name: "syslog_prefix", flag: "log-syslog-prefix", meta: "PREFIX", section: sectionLogging,
+		doc:      "The middle of the name that syslog shows, gunicorn.PREFIX.error or gunicorn.PREFIX.access. By default that of the processes.",
+		accessor: text(func(c *Config) *string { return &c.SyslogPrefix }),
+	},
+	{
+		name: "syslog_facility", flag: "log-syslog-facility", meta: "FACILITY", section: sectionLogging,
+		defaults: []string{"user"},
+		doc:      "The facility of syslog messages: user, daemon, local0 and so on (syslog(3)).",
+		accessor: checked(func(c *Config) *string { return &c.SyslogFacility }, parseFacility),
+	},
+	{
+		name: "disable_redirect_access_to_syslog", flag: "disable-redirect-access-to-syslog", section: sectionLogging,
+		doc:      "Send only the error log to syslog.",
+		accessor: boolean(func(c *Config) *bool { return &c.NoAccessToSyslog }),
+	},
+	{
+		name: "statsd_host", flag: "statsd-host", meta: "ADDRESS", section: sectionLogging,
+		doc:      "The address of a statsd daemon to send metrics to: HOST:PORT, port 8125 by default, or unix://PATH. By default none are sent.",
+		accessor: checked(func(c *Config) *string { return &c.StatsdHost }, parseStatsdHost),
+	},
+	{
+		name: "statsd_prefix", flag: "statsd-prefix", meta: "PREFIX", section: sectionLogging,
+		doc:      "What precedes the names of metrics; a dot is added.",
+		accessor: text(func(c *Config) *string { return &c.StatsdPrefix }),
+	},
+	{
+		name: "dogstatsd_tags", flag: "dogstatsd-tags", meta: "TAGS", section: sectionLogging,
+		doc:      "Tags to add to each metric, KEY:VALUE separated by commas.",
+		accessor: text(func(c *Config) *string { return &c.DogstatsdTags }),
+	},
+	{
+		name: "enable_backlog_metric", flag: "enable-backlog-metric", section: sectionLogging,
+		doc:      "Send the number of connections that wait to be accepted to statsd every second.",
+		accessor: boolean(func(c *Config) *bool { return &c.BacklogMetric }),
 	},
 	{
 		name: "proc_name", flag: "name", short: "n", meta: "NAME", section: sectionNaming,

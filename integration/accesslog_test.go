@@ -2,10 +2,12 @@ package integration
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -186,5 +188,155 @@ func TestNoAccessLog(t *testing.T) {
 	s.Stop()
 	if out := s.Stdout.String() + s.Log.String(); strings.Contains(out, "GET /") {
 		t.Errorf("got %q, want no access line", out)
+	}
+}
+
+// Every request leaves one line, however it ends; a connection that sent nothing
+// leaves none.
+func TestAccessLogEndings(t *testing.T) {
+	t.Parallel()
+	s := start(t, "--access-logfile", "-", "--access-logformat", `"%(r)s" %(s)s %(X)s`, "outputs")
+	const tail = " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+	for _, tt := range []struct{ name, request, want string }{
+		{"served", "GET /one" + tail, `"GET /one HTTP/1.1" 200 ok`},
+		{"junk", "junk\r\n\r\n", `"junk" 400 refused`},
+		{"TLS", "\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\r\n\r\n", `"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1" 400 refused`},
+		{"forged", "GET /\" 200 ok\n\"GET /one HTTP/1.1\r\n\r\n", `"GET /\" 200 ok" 400 refused`},
+		{"bad field", "GET /one HTTP/1.1\r\nHost: x\r\nbad\r\n\r\n", `"GET /one HTTP/1.1" 400 refused`},
+		{"version", "GET /one HTTP/4.0\r\nHost: x\r\n\r\n", `"GET /one HTTP/4.0" 505 refused`},
+		{"coding", "POST /one HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", `"POST /one HTTP/1.1" 501 refused`},
+		{"chunk", "POST /one HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", `"POST /one HTTP/1.1" 400 refused`},
+		{"field", "GET /one HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 9000) + "\r\n\r\n", `"GET /one HTTP/1.1" 431 refused`},
+		{"no start_response", "GET /no_start" + tail, `"GET /no_start HTTP/1.1" 500 error`},
+		{"shorter than its length", "GET /short" + tail, `"GET /short HTTP/1.1" 200 error`},
+	} {
+		if got := accessLine(t, s, tt.request); got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+	}
+	for _, tt := range []struct{ name, request, want string }{
+		{"half a head", "GET /half HTTP/1.1\r\nHo", `"GET /half HTTP/1.1" 499 aborted`},
+		{"half a line", "GET /ha", `"GET /ha" 499 aborted`},
+		{"half the content", "POST /half HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab", `"POST /half HTTP/1.1" 499 aborted`},
+		{"nothing", "", ""},
+		{"empty line", "\r\n", ""},
+	} {
+		mark := s.Stdout.Mark()
+		c := s.Dial()
+		if tt.request != "" {
+			c.Send(tt.request)
+		}
+		c.CloseWrite()
+		c.WaitClosed()
+		after := accessLine(t, s, "GET /one"+tail)
+		got := s.Stdout.Lines()[mark:]
+		want := []string{tt.want, `"GET /one HTTP/1.1" 200 ok`}
+		if tt.want == "" {
+			want = want[1:]
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q; last %q", tt.name, got, want, after)
+		}
+	}
+}
+
+// A slow reader's line comes when the response is written, with the time that took,
+// and the thread has gone on long before.
+func TestAccessLogOfSlowReader(t *testing.T) {
+	t.Parallel()
+	s := start(t, "--access-logfile", "-", "--access-logformat", "%(U)s %(s)s %(B)s %(X)s %(D)s %(A)s %(W)s", "outputs")
+	const size = 200 << 10
+	request := "GET /big?size=" + fmt.Sprint(size) + " HTTP/1.1\r\nHost: x\r\n\r\n"
+	c := s.Dial()
+	// Enough requests in a row to fill what the system buffers, but one response.
+	const count = 60
+	c.Send(strings.Repeat(request, count))
+	s.GetOK("/one") // the thread is free
+	s.Stdout.Wait(t, `^/one 200 3 ok `)
+	before := s.Stdout.Count(`^/big `)
+	if before == count {
+		t.Fatalf("all %d responses fit into the system's buffers", count)
+	}
+	for range count {
+		if r := c.Response("GET"); r.Status != 200 || len(r.Body) != size {
+			t.Fatalf("got %d, %d bytes", r.Status, len(r.Body))
+		}
+	}
+	lines := s.Stdout.WaitN(t, `^/big 200 (\d+) ok (\d+) (\d+) (\d+)$`, count)
+	waited := 0
+	for _, m := range lines {
+		if m[1] != fmt.Sprint(size) {
+			t.Errorf("got %q", m[0])
+		}
+		waited = max(waited, atoi(t, m[4]))
+	}
+	if waited == 0 {
+		t.Errorf("nobody waited for the client: %q", lines)
+	}
+	if n := s.Stdout.Count(`^/big `); n != count {
+		t.Errorf("got %d lines, want %d", n, count)
+	}
+}
+
+// What is refused for overload has its line, too.
+func TestAccessLogOfOverload(t *testing.T) {
+	t.Parallel()
+	s := start(t, "-w", "1", "--max-queue", "1", "--keep-alive", "30",
+		"--access-logfile", "-", "--access-logformat", "%(U)s %(s)s %(X)s", "probe")
+	// A busy worker accepts nobody new.
+	a, b, held := s.Dial(), s.Dial(), s.Dial()
+	pidOn(t, a)
+	pidOn(t, b)
+	g := newGate(t)
+	sendGet(held, g.target())
+	g.waitStarted(1)
+	sendGet(a, "/environ")
+	sendGet(b, "/environ") // one of them waits, the other is refused
+	s.Stdout.Wait(t, `^/environ 503 refused$`)
+	g.open()
+	for _, c := range []*gowsgitest.Conn{a, b, held} {
+		c.Response("GET")
+	}
+	s.Stdout.Wait(t, `^/wait 200 ok$`)
+	s.Stdout.Wait(t, `^/environ 200 ok$`)
+	if n := len(s.Stdout.Lines()); n != 5 {
+		t.Errorf("%d lines for 5 requests: %q", n, s.Stdout.Lines())
+	}
+}
+
+// JSON lines have typed fields, and --log-format json makes the default format JSON.
+func TestAccessLogJSON(t *testing.T) {
+	t.Parallel()
+	s := start(t, "--access-logfile", "-", "--access-logformat", "json", "hello")
+	line := accessLine(t, s, "GET /a?b=\"c HTTP/1.1\r\nHost: x\r\nUser-Agent: a\"b\r\nConnection: close\r\n\r\n")
+	var got struct {
+		Method, Target, Protocol, Outcome string
+		Status, Bytes, PID                int
+		Dur                               float64 `json:"dur_ms"`
+		Agent                             string  `json:"user_agent"`
+		User                              *string
+	}
+	if err := json.Unmarshal([]byte(line), &got); err != nil {
+		t.Fatalf("%v in %q", err, line)
+	}
+	if got.Method != "GET" || got.Target != `/a?b="c` || got.Protocol != "HTTP/1.1" || got.Outcome != "ok" ||
+		got.Status != 200 || got.Bytes != 11 || got.PID == 0 || got.Dur <= 0 || got.Agent != `a"b` || got.User != nil {
+		t.Errorf("got %+v of %q", got, line)
+	}
+}
+
+// --access-log-exclude: health checks leave no line, unless they fail. An atom that
+// gunicorn would show as a dash is one, with a warning.
+func TestAccessLogExclude(t *testing.T) {
+	t.Parallel()
+	s := start(t, "--access-logfile", "-", "--access-logformat", "%(U)s %(s)s %(zz)s",
+		"--access-log-exclude", "/pid", "--access-log-exclude", "/rais*", "probe")
+	s.Log.Wait(t, `WARNING.*access_log_format: unknown atom %\(zz\)s is logged as "-"`)
+	s.GetOK("/pid")
+	s.Get("/raise?name=RuntimeError")
+	s.GetOK("/environ")
+	s.Stdout.Wait(t, `^/environ 200 -$`)
+	if got, want := s.Stdout.Lines(), []string{"/raise 500 -", "/environ 200 -"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"gowsgi/config"
 	"gowsgi/internal/logging"
+	"gowsgi/internal/outlet"
 	"gowsgi/master/spawner"
 	"gowsgi/protocol/ipc"
 )
@@ -67,6 +68,8 @@ type Master struct {
 	env      env
 	log      zerolog.Logger
 	logFile  *logging.Reopenable
+	outlets  outlet.Outlets
+	metrics  metrics
 	clock    ipc.Clock
 	notifier notifier
 
@@ -125,6 +128,9 @@ type stopping struct {
 	code   int
 	reason string // for the log, "" for a signal
 }
+
+// outletWait is how long syslog and statsd, each, may take for the last lines.
+const outletWait = 500 * time.Millisecond
 
 // Exit codes of Run beside 0 and ipc.ExitBoot, ipc.ExitApp.
 const exitError = 1
@@ -200,6 +206,7 @@ func (m *Master) Run() int {
 	if err := m.cleanUp(); err != nil {
 		m.log.Warn().Err(err).Msg("cleaning up")
 	}
+	m.outlets.Close(outletWait)
 	return code
 }
 
@@ -260,6 +267,7 @@ func (m *Master) step(now time.Time) {
 			m.backoff.lived(w.wave, now.Sub(w.spawned))
 		}
 	}
+	m.reportMetrics(now)
 	if m.stop != nil {
 		return
 	}
@@ -289,6 +297,7 @@ func (m *Master) wake(now time.Time) time.Duration {
 	}
 	until(m.nextCheck)
 	until(m.nextSpawner())
+	until(m.metricsDue())
 	if m.stop == nil && m.wantsWorker() {
 		until(m.backoff.until)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"gowsgi/config"
 	"gowsgi/internal/logging"
+	"gowsgi/internal/outlet"
 	"gowsgi/internal/sys"
 	"gowsgi/internal/version"
 )
@@ -117,7 +118,7 @@ func (m *Master) logListening() {
 	m.log.Info().Strs("listeners", urls).Msgf("Listening at: %s (%d)", strings.Join(urls, ","), m.env.pid)
 }
 
-// openLog sets the logger up.
+// openLog sets the logger up, and where else lines and metrics go.
 func (m *Master) openLog(cfg *config.Config) error {
 	file, err := logging.Open(cfg.ErrorLog, unix.Stderr)
 	if err != nil {
@@ -126,9 +127,17 @@ func (m *Master) openLog(cfg *config.Config) error {
 	if err := claimLogs(cfg, file); err != nil {
 		return errors.Join(err, file.Close())
 	}
+	if cfg.CaptureOutput {
+		// Workers inherit both.
+		if err := file.Also(unix.Stdout, unix.Stderr); err != nil {
+			return errors.Join(err, file.Close())
+		}
+	}
 	old := m.logFile
 	m.logFile = file
-	m.log = logging.New(file, cfg.LogFormat, cfg.LogLevel, m.env.pid)
+	go m.outlets.Close(outletWait) // which ends by itself, and must not hold the loop up
+	m.outlets, m.metrics = outlet.Open(cfg.Outlets(m.env.pid)), metrics{}
+	m.log = logging.New(file, cfg.LogFormat, cfg.LogLevel, m.env.pid, m.outlets.Sinks()...)
 	if old != nil {
 		return old.Close()
 	}

@@ -12,6 +12,7 @@ import (
 
 	"gowsgi/config"
 	"gowsgi/internal/accesslog"
+	"gowsgi/internal/statsd"
 	"gowsgi/protocol/http1"
 	"gowsgi/protocol/ipc"
 	"gowsgi/protocol/proxy"
@@ -59,7 +60,9 @@ type engine struct {
 	clock ipc.Clock
 	slot  *ipc.Slot
 	// access is nil without an access log.
-	access    *accesslog.Log
+	access *accesslog.Log
+	// stats is nil without a statsd daemon.
+	stats     *statsd.Client
 	headerMap wsgi.HeaderMap
 	// script is the SCRIPT_NAME of the process's environment.
 	script string
@@ -157,7 +160,7 @@ func newEngine(cfg *config.Config, log zerolog.Logger, slot *ipc.Slot) (*engine,
 	e.flush.wait, e.linger.wait = e.sendPace.wait, int64(lingerWait)
 	e.lists = [...]*deadlines{&e.head, &e.body, &e.idling, &e.flush, &e.linger}
 	e.watcher.init(e.rules.Fields)
-	e.logTo(nil)
+	e.logTo(nil, nil)
 	var err error
 	if e.conns, err = newPoller(); err != nil {
 		return nil, err
@@ -176,9 +179,10 @@ func newEngine(cfg *config.Config, log zerolog.Logger, slot *ipc.Slot) (*engine,
 	return e, e.top.add(e.conns.fd, 0, unix.EPOLLIN)
 }
 
-// logTo gives the engine its access log, nil for none, before it has threads.
-func (e *engine) logTo(access *accesslog.Log) {
-	e.access = access
+// logTo says where requests are recorded, nil for nowhere, before the engine has
+// threads.
+func (e *engine) logTo(access *accesslog.Log, stats *statsd.Client) {
+	e.access, e.stats = access, stats
 	e.scribe.init(e, &http1.Request{Fields: make([]http1.Field, 0, e.rules.Fields)}, nil)
 }
 

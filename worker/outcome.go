@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gowsgi/internal/accesslog"
+	"gowsgi/internal/statsd"
 	"gowsgi/protocol/http1"
 	"gowsgi/protocol/ipc"
 	"gowsgi/protocol/wsgi"
@@ -35,8 +36,9 @@ type late struct {
 // scribe records how requests end. Each thread has one, and the loop one that the
 // engine's mutex guards.
 type scribe struct {
-	slot *ipc.Slot
-	pen  *accesslog.Pen // nil without an access log
+	slot  *ipc.Slot
+	stats *statsd.Client // nil without a statsd daemon
+	pen   *accesslog.Pen // nil without an access log
 
 	entry accesslog.Entry
 	// Of the request described: what its spans refer to, and where to look a field
@@ -49,15 +51,16 @@ type scribe struct {
 }
 
 func (s *scribe) init(e *engine, head *http1.Request, resp *wsgi.Response) {
-	*s = scribe{slot: e.slot, head: head, resp: resp, environ: make([][]byte, len(e.access.Keys()))}
+	*s = scribe{slot: e.slot, stats: e.stats, head: head, resp: resp, environ: make([][]byte, len(e.access.Keys()))}
 	if e.access != nil {
 		s.pen = e.access.NewPen()
 	}
 }
 
-// record counts a request that is over and writes its line.
-func (s *scribe) record(entry *accesslog.Entry, end *accesslog.Ending) {
-	s.count(end)
+// record counts a request that is over and writes its line; served says that the
+// application was called for it.
+func (s *scribe) record(entry *accesslog.Entry, end *accesslog.Ending, served bool) {
+	s.count(end, served)
 	if s.pen != nil {
 		s.pen.Write(entry, end)
 	}
@@ -65,17 +68,20 @@ func (s *scribe) record(entry *accesslog.Entry, end *accesslog.Ending) {
 
 // recordLate is record for a line that was begun earlier.
 func (s *scribe) recordLate(draft *accesslog.Draft, end *accesslog.Ending) {
-	s.count(end)
+	s.count(end, true)
 	if s.pen != nil {
 		s.pen.Finish(draft, end)
 	}
 }
 
-func (s *scribe) count(end *accesslog.Ending) {
+func (s *scribe) count(end *accesslog.Ending, served bool) {
 	s.slot.Requests.Add(1)
 	s.slot.BytesOut.Add(uint64(end.Sent))
 	if end.Status >= 500 {
 		s.slot.Errors.Add(1)
+	}
+	if s.stats != nil {
+		s.stats.Request(end.Status, served, end.Taken)
 	}
 }
 
@@ -118,6 +124,9 @@ func (s *scribe) ResponseField(name string) []byte {
 // EnvironKey implements accesslog.Fields.
 func (s *scribe) EnvironKey(i int) []byte { return s.environ[i] }
 
+// recorded reports whether anybody wants to know when requests end.
+func (e *engine) recorded() bool { return e.access != nil || e.stats != nil }
+
 // settle records how the thread's request ended. If the client has not taken the
 // whole response yet, the connection keeps the record and the thread goes on.
 func (t *thread) settle() {
@@ -131,7 +140,7 @@ func (t *thread) settle() {
 	if !t.headSent && (t.outcome == accesslog.Aborted || t.outcome == accesslog.Timeout) {
 		end.Status = accesslog.StatusGone
 	}
-	if e.access != nil {
+	if e.recorded() {
 		end.End = e.clock.Now()
 		end.Taken = time.Duration(end.End - t.start)
 		end.Write = time.Duration(t.blocked)
@@ -147,7 +156,7 @@ func (t *thread) settle() {
 	if e.access != nil {
 		entry = t.scribe.describe(c, c.buf, t.req.PathInfo)
 	}
-	t.scribe.record(entry, &end)
+	t.scribe.record(entry, &end, t.outcome != accesslog.Refused)
 }
 
 // settleLater leaves the record to the connection.
@@ -233,7 +242,7 @@ func (e *engine) settleUnserved(c *conn, end accesslog.Ending) {
 		}
 		entry = e.describeUnserved(c)
 	}
-	e.scribe.record(entry, &end)
+	e.scribe.record(entry, &end, false)
 }
 
 // describeUnserved makes the entry of a request that was perhaps not read whole, or

@@ -29,7 +29,7 @@ func openLog(t *testing.T, path, format string) *accesslog.Log {
 
 // logInto gives a rig that does not run yet an access log.
 func (r *rig) logInto(a *accesslog.Log) {
-	r.logTo(a)
+	r.logTo(a, nil)
 	for _, th := range r.threads {
 		th.scribe.init(r.engine, th.head, &th.resp)
 	}

@@ -16,6 +16,7 @@ import (
 	"gowsgi/config"
 	"gowsgi/internal/accesslog"
 	"gowsgi/internal/logging"
+	"gowsgi/internal/outlet"
 	"gowsgi/internal/version"
 	"gowsgi/protocol/ipc"
 	"gowsgi/worker/python"
@@ -29,6 +30,8 @@ const (
 	// finalizeWait is how long atexit handlers and threads of the application
 	// may take at least.
 	finalizeWait = 1500 * time.Millisecond
+	// outletWait is how long syslog and statsd, each, may take for the last lines.
+	outletWait = 500 * time.Millisecond
 )
 
 // process is the worker process.
@@ -38,6 +41,7 @@ type process struct {
 	log      zerolog.Logger
 	errorLog *logging.Reopenable
 	access   *accesslog.Log // nil without one
+	outlets  outlet.Outlets
 	engine   *engine
 	main     *thread
 	// leaving is set by whoever ends the process.
@@ -68,7 +72,16 @@ func Run() int {
 		fmt.Fprintf(os.Stderr, "gowsgi: %v\n", err)
 		return 1
 	}
-	p.log = logging.New(p.errorLog, p.cfg.LogFormat, p.cfg.LogLevel, os.Getpid())
+	if p.cfg.CaptureOutput {
+		// The master's are the same file, but a Reopen is of this process alone.
+		if err := p.errorLog.Also(1, 2); err != nil {
+			fmt.Fprintf(os.Stderr, "gowsgi: %v\n", err)
+			return 1
+		}
+	}
+	p.outlets = outlet.Open(p.cfg.Outlets(os.Getpid()))
+	defer p.outlets.Close(outletWait)
+	p.log = logging.New(p.errorLog, p.cfg.LogFormat, p.cfg.LogLevel, os.Getpid(), p.outlets.Sinks()...)
 	par.board.Slot(par.boot.Slot).SetState(ipc.StateBooting)
 	// One processor more than threads that run Go code at the same time: the
 	// one that is in a call gives its own away only after a while, and the
@@ -121,6 +134,7 @@ func (p *process) exit(code int) {
 	if p.access != nil {
 		p.access.Flush()
 	}
+	p.outlets.Close(outletWait)
 	os.Exit(code)
 }
 
@@ -129,8 +143,8 @@ func (p *process) exit(code int) {
 // not root checks it as who he is.
 func (p *process) privileged() (err error) {
 	check := p.parent.boot.Check
-	if p.cfg.AccessLog != "" && !check {
-		if p.access, err = openAccess(p.cfg); err != nil {
+	if (p.cfg.AccessLog != "" || p.cfg.AccessToSyslog()) && !check {
+		if p.access, err = p.openAccess(); err != nil {
 			return err
 		}
 	}
@@ -194,7 +208,7 @@ func (p *process) prepare() error {
 	e.recycle = func(served uint64) {
 		p.parent.tell(ipc.Message{Kind: ipc.KindRecycle, Requests: served})
 	}
-	e.logTo(p.access)
+	e.logTo(p.access, p.outlets.Statsd)
 	if err := p.bases(); err != nil {
 		return err
 	}
@@ -237,14 +251,17 @@ func (p *process) wakeForSignals() error {
 
 // openAccess opens the access log. With a JSON error log, the default format is
 // JSON too.
-func openAccess(cfg *config.Config) (*accesslog.Log, error) {
+func (p *process) openAccess() (*accesslog.Log, error) {
+	cfg := p.cfg
 	format := cfg.AccessLogFormat
 	if cfg.LogFormat == logging.FormatJSON && format == config.DefaultAccessLogFormat {
 		format = accesslog.JSON
 	}
-	return accesslog.Open(accesslog.Options{
-		Path: cfg.AccessLog, Format: format, Exclude: cfg.AccessLogExclude, PID: os.Getpid(),
-	})
+	o := accesslog.Options{Path: cfg.AccessLog, Format: format, Exclude: cfg.AccessLogExclude, PID: os.Getpid()}
+	if cfg.AccessToSyslog() {
+		o.Also = p.outlets.Syslog.AccessLines
+	}
+	return accesslog.Open(o)
 }
 
 // bases gives the bridge what the environs of each listener have in common.
@@ -317,7 +334,7 @@ func (p *process) leave() int {
 	if p.engine.quick.Load() {
 		wait = finalizeWait
 	}
-	time.AfterFunc(wait, func() { os.Exit(0) })
+	time.AfterFunc(wait, func() { p.exit(0) })
 	p.main.py.Finalize()
 	return 0
 }
