@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"gowsgi/internal/accesslog"
+	"gowsgi/internal/logging"
 )
 
 // DefaultAccessLogFormat is the combined log format (gunicorn:
@@ -27,6 +28,17 @@ func (c *Config) unknownAtoms() (lines []string) {
 		lines = append(lines, fmt.Sprintf(`access_log_format: unknown atom %s is logged as "-"`, atom))
 	}
 	return lines
+}
+
+// AccessOptions returns what the access log of the process pid is opened with, but
+// for Also; ok is false if there is none. With a JSON error log, the default format
+// is JSON, too.
+func (c *Config) AccessOptions(pid int) (o accesslog.Options, ok bool) {
+	o = accesslog.Options{Path: c.AccessLog, Format: c.AccessLogFormat, Exclude: c.AccessLogExclude, PID: pid}
+	if c.LogFormat == logging.FormatJSON && o.Format == DefaultAccessLogFormat {
+		o.Format = accesslog.JSON
+	}
+	return o, c.AccessLog != "" || c.AccessToSyslog()
 }
 
 // parseExclude checks one rule of paths to leave out of the access log.

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -338,5 +339,39 @@ func TestAccessLogExclude(t *testing.T) {
 	s.Stdout.Wait(t, `^/environ 200 -$`)
 	if got, want := s.Stdout.Lines(), []string{"/raise 500 -", "/environ 200 -"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// A request whose worker dies has its line from the master.
+func TestAccessLogOfTheDead(t *testing.T) {
+	t.Parallel()
+	const format = `%(h)s "%(r)s" %(s)s %(X)s`
+	for _, tt := range []struct {
+		name string
+		args []string
+		end  func(s *gowsgitest.Server)
+		want string
+	}{
+		{"killed", nil, func(s *gowsgitest.Server) { _ = syscall.Kill(s.Workers()[0], syscall.SIGKILL) }, `- lost$`},
+		{"timed out", []string{"-t", "1"}, func(*gowsgitest.Server) {}, `(-|504) timeout$`},
+		{"quick stop", nil, func(s *gowsgitest.Server) { s.Signal(syscall.SIGQUIT) }, `- lost$`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, append(tt.args, "-w", "1", "--access-logfile", "-", "--access-logformat", format, "probe")...)
+			g := newGate(t)
+			a := ask(s, g.target())
+			g.waitStarted(1)
+			tt.end(s)
+			s.Stdout.Wait(t, `^127\.0\.0\.1 "GET /wait\?gate=.*" `+tt.want)
+			<-a
+			if s.Running() && tt.name != "quick stop" {
+				s.Stop()
+			}
+			s.Wait()
+			if n := s.Stdout.Count("/wait"); n != 1 {
+				t.Errorf("%d lines, want 1: %q", n, s.Stdout.Lines())
+			}
+		})
 	}
 }

@@ -3,6 +3,8 @@ package master
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -214,11 +216,21 @@ func TestUnexplainedKill(t *testing.T) {
 		}
 		p.serve(0)
 	}
-	simulate(t, config.Config{Workers: 1, Timeout: 30 * time.Second}, script, func(s *sim) {
+	access := filepath.Join(t.TempDir(), "access.log")
+	cfg := config.Config{Workers: 1, Timeout: 30 * time.Second, AccessLog: access,
+		AccessLogFormat: `%(h)s "%(r)s" %(U)s %(q)s %(s)s %(b)s %(M)s %(p)s %(X)s`}
+	simulate(t, cfg, script, func(s *sim) {
 		s.until("a replacement", func() bool { return s.started() == 2 })
 		s.settled(1)
 		s.logs("[ERROR] Worker (pid:101) was sent SIGKILL! Perhaps out of memory?\n", 1)
 		s.logs("Worker (pid:101) died in GET /report?id=7 after 2.3s\n", 1)
+		line, err := os.ReadFile(access)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := string(line), `192.0.2.1 "GET /report?id=7" /report id=7 - 0 2300 <101> lost`+"\n"; got != want {
+			t.Errorf("got %q in the access log, want %q", got, want)
+		}
 		// The slot is used again, and its old request is nobody's.
 		time.Sleep(10 * time.Minute)
 		s.logs("WORKER TIMEOUT", 0)

@@ -206,6 +206,7 @@ func (m *Master) bury(w *worker) {
 	}
 	now := time.Now()
 	m.logDeath(w, now)
+	m.logLost(w)
 	asked := w.state == draining
 	wasBooting := w.state == booting
 	m.forget(w)

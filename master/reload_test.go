@@ -414,7 +414,7 @@ func TestReloadChangesThreads(t *testing.T) {
 	simulate(t, config.Config{Workers: 2, Threads: 1, Timeout: 10 * time.Second}, func(p *proc) {
 		p.boots()
 		if p.boot.Age == 4 {
-			p.board.Thread(p.boot.Slot, 15).Begin(p.sim.clock.Now(), []byte("PUT"), []byte("/16th"))
+			p.board.Thread(p.boot.Slot, 15).Begin(p.sim.clock.Now(), []byte("192.0.2.1"), []byte("PUT"), []byte("/16th"))
 		}
 		p.serve(0)
 	}, func(s *sim) {

@@ -271,7 +271,7 @@ func (p *proc) boots()              { p.sleep(time.Second); p.say(ipc.Message{Ki
 func (p *proc) bootFails(tb string) { p.fails(ipc.ExitBoot, "ValueError: no", tb) }
 func (p *proc) thread() *ipc.Thread { return p.board.Thread(p.boot.Slot, 0) }
 func (p *proc) begin(target string) {
-	p.thread().Begin(p.sim.clock.Now(), []byte("GET"), []byte(target))
+	p.thread().Begin(p.sim.clock.Now(), []byte("192.0.2.1"), []byte("GET"), []byte(target))
 }
 func (p *proc) oldOne(n int) bool { return p.boot.Age <= n }
 

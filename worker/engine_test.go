@@ -111,7 +111,7 @@ func TestRequestsAreLogged(t *testing.T) {
 	}
 	r.stop()
 	r.wait(t)
-	a.Close()
+	_ = a.Close()
 	if n := r.slot.Requests.Load(); n != 1 {
 		t.Errorf("got %d requests, want 1", n)
 	}

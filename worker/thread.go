@@ -94,7 +94,7 @@ func (t *thread) serve(c *conn) {
 		t.logInvalid(status, reason)
 		t.fail(status, reason)
 	} else {
-		t.record.Begin(t.start, t.head.Method.Of(c.buf), t.head.Target.Of(c.buf))
+		t.record.Begin(t.start, c.remoteAddr(), t.head.Method.Of(c.buf), t.head.Target.Of(c.buf))
 		result := t.py.Call(&t.req)
 		t.record.End()
 		t.conclude(result)

@@ -143,8 +143,8 @@ func (p *process) exit(code int) {
 // not root checks it as who he is.
 func (p *process) privileged() (err error) {
 	check := p.parent.boot.Check
-	if (p.cfg.AccessLog != "" || p.cfg.AccessToSyslog()) && !check {
-		if p.access, err = p.openAccess(); err != nil {
+	if !check {
+		if err := p.openAccess(); err != nil {
 			return err
 		}
 	}
@@ -249,19 +249,17 @@ func (p *process) wakeForSignals() error {
 	return nil
 }
 
-// openAccess opens the access log. With a JSON error log, the default format is
-// JSON too.
-func (p *process) openAccess() (*accesslog.Log, error) {
-	cfg := p.cfg
-	format := cfg.AccessLogFormat
-	if cfg.LogFormat == logging.FormatJSON && format == config.DefaultAccessLogFormat {
-		format = accesslog.JSON
+// openAccess opens the access log, if there is one.
+func (p *process) openAccess() (err error) {
+	o, ok := p.cfg.AccessOptions(os.Getpid())
+	if !ok {
+		return nil
 	}
-	o := accesslog.Options{Path: cfg.AccessLog, Format: format, Exclude: cfg.AccessLogExclude, PID: os.Getpid()}
-	if cfg.AccessToSyslog() {
+	if p.cfg.AccessToSyslog() {
 		o.Also = p.outlets.Syslog.AccessLines
 	}
-	return accesslog.Open(o)
+	p.access, err = accesslog.Open(o)
+	return err
 }
 
 // bases gives the bridge what the environs of each listener have in common.
@@ -328,7 +326,7 @@ func (p *process) leave() int {
 	p.log.Info().Msgf("Worker exiting (pid: %d)", os.Getpid())
 	p.engine.settleAll()
 	if p.access != nil {
-		p.access.Close()
+		p.access.Drain()
 	}
 	wait := max(finalizeWait, p.cfg.GracefulTimeout)
 	if p.engine.quick.Load() {

@@ -73,7 +73,7 @@ type Entry struct {
 	// application sees.
 	Path, PathInfo []byte
 	Query          []byte
-	// Version is the version as sent, "HTTP/1.1".
+	// Version is the version as sent, "HTTP/1.1"; empty if it is not known.
 	Version []byte
 	// Fields may be nil: there are none.
 	Fields Fields

@@ -40,11 +40,11 @@ type Log struct {
 	mu sync.Mutex
 	// buf is being filled, spare being written or empty. Both are guarded by mu.
 	buf, spare []byte
-	// closed: there is no goroutine any more. Guarded by mu.
-	closed bool
-	filled chan struct{}
-	ended  chan struct{} // closed when the goroutine has ended
-	quit   chan struct{}
+	// drained: there is no goroutine any more. Guarded by mu.
+	drained bool
+	filled  chan struct{}
+	ended   chan struct{} // closed when the goroutine has ended
+	quit    chan struct{}
 }
 
 const (
@@ -54,7 +54,8 @@ const (
 	flushAt = 1 << 20
 )
 
-// Open opens the log. Errors are those of Parse and logging.Open. Close ends it.
+// Open opens the log. Errors are those of Parse and logging.Open. Drain or
+// Close ends it.
 func Open(o Options) (*Log, error) {
 	format, err := Parse(o.Format)
 	if err != nil {
@@ -91,7 +92,7 @@ func (l *Log) add(line []byte) {
 	l.mu.Lock()
 	first := len(l.buf) == 0
 	l.buf = append(l.buf, line...)
-	now := len(l.buf) >= flushAt || l.closed
+	now := len(l.buf) >= flushAt || l.drained
 	l.mu.Unlock()
 	if now {
 		l.Flush()
@@ -105,7 +106,7 @@ func (l *Log) add(line []byte) {
 	}
 }
 
-// writer is the goroutine that writes the buffer out; Close ends it.
+// writer is the goroutine that writes the buffer out; Drain ends it.
 func (l *Log) writer() {
 	defer close(l.ended)
 	for {
@@ -153,14 +154,25 @@ func (l *Log) Reopen() error {
 	return l.file.Reopen()
 }
 
-// Close ends the goroutine and returns when everything is written. Lines that come
-// later, of a request that outlives the rest, are written one by one. The file
-// stays open for them.
-func (l *Log) Close() {
+// Drain ends the goroutine and returns when everything is written. Lines that come
+// later, of a request that outlives the rest, are written one by one.
+func (l *Log) Drain() {
 	l.mu.Lock()
-	l.closed = true
+	drained := l.drained
+	l.drained = true
 	l.mu.Unlock()
-	close(l.quit)
+	if !drained {
+		close(l.quit)
+	}
 	<-l.ended
 	l.Flush()
+}
+
+// Close drains the log and closes the file.
+func (l *Log) Close() error {
+	l.Drain()
+	if l.file == nil {
+		return nil
+	}
+	return l.file.Close()
 }

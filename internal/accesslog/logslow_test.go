@@ -60,7 +60,7 @@ func TestAccessWriterSlowReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-done
-	a.Close()
+	a.Drain()
 	checkLines(t, text, 1, all, pad)
 }
 

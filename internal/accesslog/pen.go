@@ -227,8 +227,11 @@ func (p *Pen) request(b []byte, e *Entry) []byte {
 		return p.value(b, e.Target)
 	}
 	b = append(appendEscaped(b, e.Method), ' ')
-	b = append(appendEscaped(b, e.Target), ' ')
-	return appendEscaped(b, e.Version)
+	b = appendEscaped(b, e.Target)
+	if len(e.Version) == 0 {
+		return b
+	}
+	return appendEscaped(append(b, ' '), e.Version)
 }
 
 // parsed appends a part of a request line, which may be empty, if the line was

@@ -66,7 +66,7 @@ func openLog(tb testing.TB, o Options) (l *Log, path string) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() { _ = l.file.Close() })
+	tb.Cleanup(func() { _ = l.Close() })
 	return l, o.Path
 }
 
@@ -156,6 +156,15 @@ func TestBareAtoms(t *testing.T) {
 		&Ending{Outcome: Lost})
 	if want := "|-|GET / HTTP/1.0|||HTTP/1.0|-|0|-|-|0|0|0|0.000000|lost"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestNoVersion: of a request that a dead worker left the version is not known.
+func TestNoVersion(t *testing.T) {
+	t.Parallel()
+	e := &Entry{Parsed: true, Method: []byte("GET"), Target: []byte("/x")}
+	if got := logged(t, `"%(r)s"`, e, &Ending{}); got != `"GET /x"` {
+		t.Errorf("got %q", got)
 	}
 }
 

@@ -26,7 +26,7 @@ const EnvWorker = "GOWSGI_WORKER"
 // Version changes whenever master and worker of two builds could not
 // understand each other. The master re-executes its own inode, so a mismatch
 // means that somebody started a worker by hand.
-const Version = "1"
+const Version = "2"
 
 // HandoffVersion is the version of the messages in the hand-off queue. Workers of
 // two builds, during an upgrade, share a queue only if it is the same.

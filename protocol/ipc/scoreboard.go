@@ -13,6 +13,10 @@ import (
 // MaxTarget is how many bytes of a request-target the scoreboard keeps.
 const MaxTarget = 256
 
+// maxAddr is how many bytes of an address the scoreboard keeps: all (
+// INET6_ADDRSTRLEN).
+const maxAddr = 46
+
 // maxMethod is how many bytes of a method the scoreboard keeps.
 const maxMethod = 24
 
@@ -73,16 +77,18 @@ type Thread struct {
 	methodLen uint16
 	targetLen uint16
 	start     atomic.Int64 // Monotonic of the call's start; 0 when idle
-	_         [16]byte
+	addrLen   uint16
+	addr      [maxAddr]byte
 	method    [maxMethod]byte
-	_         [8]byte
 	target    [MaxTarget]byte
+	_         [40]byte // to a multiple of a cache line
 }
 
-// Begin records that the thread runs a request since now, a Monotonic time.
-// Method and target are cut to what the record holds.
-func (t *Thread) Begin(now int64, method, target []byte) {
+// Begin records that the thread runs a request since now, a Monotonic time. Addr is
+// the client's address as text. Method and target are cut to what the record holds.
+func (t *Thread) Begin(now int64, addr, method, target []byte) {
 	t.seq.Add(1)
+	t.addrLen = uint16(copy(t.addr[:], addr))
 	t.methodLen = uint16(copy(t.method[:], method))
 	t.targetLen = uint16(copy(t.target[:], target))
 	t.seq.Add(1)
@@ -101,7 +107,8 @@ func (t *Thread) StartWord() unsafe.Pointer { return unsafe.Pointer(&t.start) }
 
 // InFlight is a request a thread is running.
 type InFlight struct {
-	Method, Target string
+	// Addr is the client's address, empty for a unix socket.
+	Addr, Method, Target string
 	// Since is how long it has been running.
 	Since time.Duration
 }
@@ -116,10 +123,11 @@ func (t *Thread) InFlight(now int64) (InFlight, bool) {
 	}
 	r := InFlight{Since: time.Duration(now - start)}
 	seq := t.seq.Load()
+	addr := string(t.addr[:min(int(t.addrLen), maxAddr)])
 	method := string(t.method[:min(int(t.methodLen), maxMethod)])
 	target := string(t.target[:min(int(t.targetLen), MaxTarget)])
 	if seq&1 == 0 && t.seq.Load() == seq && t.start.Load() == start {
-		r.Method, r.Target = method, target
+		r.Addr, r.Method, r.Target = addr, method, target
 	}
 	return r, true
 }

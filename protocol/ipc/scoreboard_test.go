@@ -66,7 +66,7 @@ func TestTwoMappingsShareEverySlot(t *testing.T) {
 		s.Connections.Store(int64(-300 - i))
 		s.BytesOut.Store(uint64(400 + i))
 		for j := range threads {
-			worker.Thread(i, j).Begin(int64(1000*i+j+1), []byte("GET"), []byte{'/', byte('a' + i), byte('a' + j)})
+			worker.Thread(i, j).Begin(int64(1000*i+j+1), []byte("192.0.2.1"), []byte("GET"), []byte{'/', byte('a' + i), byte('a' + j)})
 		}
 	}
 	for i := range slots {
@@ -77,7 +77,7 @@ func TestTwoMappingsShareEverySlot(t *testing.T) {
 		}
 		for j := range threads {
 			r, ok := master.Thread(i, j).InFlight(int64(1000*i + j + 1 + 7))
-			want := InFlight{Method: "GET", Target: string([]byte{'/', byte('a' + i), byte('a' + j)}), Since: 7}
+			want := InFlight{Addr: "192.0.2.1", Method: "GET", Target: string([]byte{'/', byte('a' + i), byte('a' + j)}), Since: 7}
 			if !ok || r != want {
 				t.Errorf("slot %d thread %d: %+v, %v, want %+v", i, j, r, ok, want)
 			}
@@ -91,7 +91,7 @@ func TestClearTouchesOneSlot(t *testing.T) {
 	for i := range 3 {
 		worker.Slot(i).SetState(StateDraining)
 		worker.Slot(i).Requests.Store(9)
-		worker.Thread(i, 1).Begin(5, []byte("POST"), []byte("/x"))
+		worker.Thread(i, 1).Begin(5, []byte("192.0.2.1"), []byte("POST"), []byte("/x"))
 	}
 	master.Clear(1)
 	for i := range 3 {
@@ -111,11 +111,11 @@ func TestThreadRecord(t *testing.T) {
 		method, target string
 		want           InFlight
 	}{
-		{"plain", "GET", "/report?id=7", InFlight{"GET", "/report?id=7", time.Second}},
-		{"empty", "", "", InFlight{"", "", time.Second}},
-		{"target at the limit", "GET", long[:MaxTarget], InFlight{"GET", long[:MaxTarget], time.Second}},
-		{"both cut", long, long, InFlight{long[:maxMethod], long[:MaxTarget], time.Second}},
-		{"any bytes", "GET", "/\x00\xff\n", InFlight{"GET", "/\x00\xff\n", time.Second}},
+		{"plain", "GET", "/report?id=7", InFlight{"192.0.2.1", "GET", "/report?id=7", time.Second}},
+		{"empty", "", "", InFlight{"192.0.2.1", "", "", time.Second}},
+		{"target at the limit", "GET", long[:MaxTarget], InFlight{"192.0.2.1", "GET", long[:MaxTarget], time.Second}},
+		{"both cut", long, long, InFlight{"192.0.2.1", long[:maxMethod], long[:MaxTarget], time.Second}},
+		{"any bytes", "GET", "/\x00\xff\n", InFlight{"192.0.2.1", "GET", "/\x00\xff\n", time.Second}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -125,7 +125,7 @@ func TestThreadRecord(t *testing.T) {
 				t.Errorf("a new record runs %+v", r)
 			}
 			const start = 5
-			w.Begin(start, []byte(tt.method), []byte(tt.target))
+			w.Begin(start, []byte("192.0.2.1"), []byte(tt.method), []byte(tt.target))
 			if m.Started() != start {
 				t.Errorf("Started = %d, want %d", m.Started(), start)
 			}
@@ -145,9 +145,9 @@ func TestShorterTextLeavesNoTail(t *testing.T) {
 	t.Parallel()
 	master, worker := newBoard(t, 1, 1)
 	w := worker.Thread(0, 0)
-	w.Begin(1, []byte("DELETE"), []byte("/long/target"))
+	w.Begin(1, []byte("192.0.2.1"), []byte("DELETE"), []byte("/long/target"))
 	w.End()
-	w.Begin(2, []byte("GET"), []byte("/"))
+	w.Begin(2, []byte("192.0.2.1"), []byte("GET"), []byte("/"))
 	if r, _ := master.Thread(0, 0).InFlight(3); r.Method != "GET" || r.Target != "/" {
 		t.Errorf("got %+v, want GET /", r)
 	}
@@ -159,7 +159,7 @@ func TestDeadWriter(t *testing.T) {
 	t.Parallel()
 	master, worker := newBoard(t, 1, 1)
 	w := worker.Thread(0, 0)
-	w.Begin(10, []byte("GET"), []byte("/half"))
+	w.Begin(10, []byte("192.0.2.1"), []byte("GET"), []byte("/half"))
 	w.seq.Add(1)
 	if r, ok := master.Thread(0, 0).InFlight(30); !ok || r != (InFlight{Since: 20}) {
 		t.Errorf("got %+v, %v, want only Since 20", r, ok)
@@ -171,7 +171,7 @@ func TestLengthsOutOfRange(t *testing.T) {
 	t.Parallel()
 	master, worker := newBoard(t, 1, 1)
 	w := worker.Thread(0, 0)
-	w.Begin(1, []byte("GET"), []byte("/"))
+	w.Begin(1, []byte("192.0.2.1"), []byte("GET"), []byte("/"))
 	w.methodLen, w.targetLen = 65535, 65535
 	r, ok := master.Thread(0, 0).InFlight(2)
 	if !ok || len(r.Method) != maxMethod || len(r.Target) != MaxTarget {
@@ -254,7 +254,7 @@ func TestTornReads(t *testing.T) {
 			default:
 			}
 			s := texts[n%int64(len(texts))]
-			w.Begin(n, []byte(s[:16]), []byte(s))
+			w.Begin(n, []byte("192.0.2.1"), []byte(s[:16]), []byte(s))
 			w.End()
 		}
 	})
