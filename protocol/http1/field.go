@@ -11,8 +11,8 @@ import (
 //
 // No whitespace between name and colon (5.1), no folding (5.2), unless Compat
 // permits it.
-func (r *Request) parseFields(head []byte, pos int, rules *Rules, m *message) *Error {
-	room := min(cap(r.Fields), rules.Fields)
+func (r *Request) parseFields(head []byte, pos int, m *message) *Error {
+	room := min(cap(r.Fields), m.rules.Fields)
 	fields := r.Fields[:0]
 	for {
 		end := bytes.IndexByte(head[pos:], '\n') + pos
@@ -40,7 +40,7 @@ func (r *Request) parseFields(head []byte, pos int, rules *Rules, m *message) *E
 		colon := name
 		if name == 0 || name == len(line) || line[name] != ':' {
 			var err *Error
-			if name, colon, err = r.oddName(line, name, rules); err != nil {
+			if name, colon, err = r.oddName(line, name, m.rules); err != nil {
 				return err
 			}
 		}

@@ -111,16 +111,17 @@ func (r *Request) Parse(head []byte, rules *Rules) *Error {
 			return err
 		}
 	}
-	var m message
-	if err := r.parseFields(head, pos, rules, &m); err != nil {
+	m := message{rules: rules}
+	if err := r.parseFields(head, pos, &m); err != nil {
 		return err
 	}
 	r.HeadLen = uint32(len(head))
-	return r.settle(&m, rules)
+	return r.settle(&m)
 }
 
 // message is what the fields said, before they are judged together.
 type message struct {
+	rules             *Rules
 	host, hostSeen    bool // hostSeen: the field was there
 	contentType       bool
 	length            bool
@@ -133,7 +134,7 @@ type message struct {
 }
 
 // settle draws the conclusions that need all fields.
-func (r *Request) settle(m *message, rules *Rules) *Error {
+func (r *Request) settle(m *message) *Error {
 	if !m.hostSeen && r.Minor > 0 {
 		return errNoHost
 	}
@@ -150,7 +151,7 @@ func (r *Request) settle(m *message, rules *Rules) *Error {
 		}
 		r.Chunked = true
 	}
-	if rules.Body > 0 && r.ContentLength > rules.Body {
+	if m.rules.Body > 0 && r.ContentLength > m.rules.Body {
 		return errTooLarge
 	}
 	if r.Minor > 0 {

@@ -200,16 +200,16 @@ func (r *Response) AppendHead(dst, common []byte, f Framing, keepAlive bool) []b
 	dst = append(dst, "\r\n"...)
 	dst = append(dst, common...)
 	switch {
+	case keepAlive && !r.upgrade:
+		dst = append(dst, "Connection: keep-alive\r\n"...)
+	case !r.upgrade:
+		dst = append(dst, "Connection: close\r\n"...)
 	case r.Status == 101:
 		dst = append(dst, "Connection: upgrade\r\n"...)
-	case r.upgrade && keepAlive:
-		dst = append(dst, "Connection: keep-alive, upgrade\r\n"...)
-	case r.upgrade:
-		dst = append(dst, "Connection: close, upgrade\r\n"...)
 	case keepAlive:
-		dst = append(dst, "Connection: keep-alive\r\n"...)
+		dst = append(dst, "Connection: keep-alive, upgrade\r\n"...)
 	default:
-		dst = append(dst, "Connection: close\r\n"...)
+		dst = append(dst, "Connection: close, upgrade\r\n"...)
 	}
 	switch {
 	case f == Chunked:
