@@ -226,6 +226,21 @@ func TestBadRequests(t *testing.T) {
 	}
 }
 
+// A client that speaks something else, and waits for an answer to its first line,
+// gets it at once.
+func TestOtherProtocols(t *testing.T) {
+	t.Parallel()
+	s := start(t, "--header-timeout", "600", "probe")
+	for _, line := range []string{"SSH-2.0-OpenSSH_9.7\r\n", "EHLO example.org\r\n", "\x16\x03\x01\x02\x00\x01"} {
+		c := s.Dial()
+		c.Send(line)
+		if r := c.Response("GET"); r.Status != 400 || !r.Close {
+			t.Errorf("%q: got %v, want 400", line, r)
+		}
+		c.WaitClosed()
+	}
+}
+
 // RFC 9110, 9.3.2: no answer to HEAD has content, a refusal neither.
 func TestRefusedHead(t *testing.T) {
 	t.Parallel()

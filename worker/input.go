@@ -184,6 +184,9 @@ func (e *engine) assemble(t *thread, c *conn) (complete bool, err *http1.Error) 
 			}
 		}
 		n, err := c.scan.Scan(c.buf[:c.n], &e.rules)
+		if n == 0 && err == nil {
+			err = c.scan.CheckLine(c.buf[:c.n], &e.rules)
+		}
 		if n == 0 || err != nil {
 			return false, err
 		}

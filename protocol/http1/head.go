@@ -19,6 +19,7 @@ type HeadScanner struct {
 	line   uint32 // where the current line starts
 	fields uint32 // complete field lines so far
 	state  uint8
+	judged bool // CheckLine has been there
 }
 
 // Reset makes the scanner ready for the next request.
@@ -49,6 +50,20 @@ func (s *HeadScanner) Scan(buf []byte, rules *Rules) (n int, err *Error) {
 		return 0, err
 	}
 	return end, nil
+}
+
+// CheckLine looks, once, at the request-line of a head of which Scan has seen that
+// much and no more, so that a peer that waits for an answer to something else
+// than HTTP gets one. buf and rules are those of Scan. What Scan and Parse say of
+// the whole does not depend on it.
+func (s *HeadScanner) CheckLine(buf []byte, rules *Rules) *Error {
+	if s.state != scanFields || s.judged {
+		return nil
+	}
+	s.judged = true
+	var r Request
+	_, err := r.parseRequestLine(buf, rules)
+	return err
 }
 
 // lines goes through the lines of buf that are not known yet. end is how far

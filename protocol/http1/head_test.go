@@ -113,6 +113,39 @@ func TestScanIsLinear(t *testing.T) {
 	}
 }
 
+// TestCheckLine: a request line is judged when it is complete, before the rest of
+// the head is there, and once.
+func TestCheckLine(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		in   string
+		want *Error
+	}{
+		{"", nil},
+		{"SSH-2.0-OpenSSH_9.7", nil},
+		{"SSH-2.0-OpenSSH_9.7\r\n", errRequestLine},
+		{"\r\nEHLO example.org\r\n", errRequestLine},
+		{"GET / HTTP/1.1\r\n", nil},
+		{"GET / HTTP/1.1\r\nHost", nil},
+		{"GET / HTTP/2.0\r\nHost", errMajor},
+		{"GET / HTTP/1.1\r\n nonsense\r\n", nil}, // not the line's fault
+		{"get / HTTP/1.1\r\nHost: h\r\n", errMethod},
+		{"GET /#f HTTP/1.1\r\nHost: h\r\n\r\n", nil}, // complete: that is Parse's
+	} {
+		rules := Rules{Limits: defaultLimits.Normalize()}
+		var s HeadScanner
+		if _, err := s.Scan([]byte(c.in), &rules); err != nil {
+			t.Fatalf("%q: %v", c.in, err)
+		}
+		if err := s.CheckLine([]byte(c.in), &rules); err != c.want {
+			t.Errorf("%q: got %v, want %v", c.in, err, c.want)
+		}
+		if err := s.CheckLine([]byte(c.in), &rules); err != nil {
+			t.Errorf("%q again: got %v", c.in, err)
+		}
+	}
+}
+
 // TestScanLooksOnlyAtHead: what follows the head is not judged with it.
 func TestScanLooksOnlyAtHead(t *testing.T) {
 	t.Parallel()
