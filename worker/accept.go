@@ -113,6 +113,9 @@ func (e *engine) drop(c *conn) {
 	if c.state == closed {
 		return
 	}
+	if c.state == queued {
+		e.unqueue(c)
+	}
 	e.unwatch(c)
 	c.leave()
 	c.state = closed

@@ -14,17 +14,26 @@ type deadlines struct {
 	first, last *conn
 }
 
-// add puts c, which is in no list, at the end.
+// add puts c, which is in no list, where it is due: at the end, unless the length
+// of time has been made shorter, or c has been waiting elsewhere before.
 func (l *deadlines) add(c *conn, now int64) {
 	c.due = l.due(now)
 	c.list = l
-	c.prev, c.next = l.last, nil
-	if l.last != nil {
-		l.last.next = c
-	} else {
-		l.first = c
+	at := l.last
+	for at != nil && at.due > c.due {
+		at = at.prev
 	}
-	l.last = c
+	c.prev = at
+	if at != nil {
+		c.next, at.next = at.next, c
+	} else {
+		c.next, l.first = l.first, c
+	}
+	if c.next != nil {
+		c.next.prev = c
+	} else {
+		l.last = c
+	}
 }
 
 // due returns when what begins to wait now is due.

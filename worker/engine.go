@@ -131,8 +131,8 @@ type engine struct {
 	// scribe records what no thread does.
 	scribe scribe
 
-	head, body, idling, flush, linger deadlines
-	lists                             [5]*deadlines
+	head, body, idling, flush, linger, waiting deadlines
+	lists                                      [6]*deadlines
 	// bodyPace and sendPace are what is asked of clients. They do not change.
 	bodyPace, sendPace pace
 }
@@ -158,7 +158,8 @@ func newEngine(cfg *config.Config, log zerolog.Logger, slot *ipc.Slot) (*engine,
 	e.head.wait, e.body.wait = limit(cfg.HeaderTimeout), e.bodyPace.wait
 	e.idling.wait = int64(max(cfg.KeepAlive, 0))
 	e.flush.wait, e.linger.wait = e.sendPace.wait, int64(lingerWait)
-	e.lists = [...]*deadlines{&e.head, &e.body, &e.idling, &e.flush, &e.linger}
+	e.waiting.wait = limit(cfg.QueueTimeout)
+	e.lists = [...]*deadlines{&e.head, &e.body, &e.idling, &e.flush, &e.linger, &e.waiting}
 	e.watcher.init(e.rules.Fields)
 	e.logTo(nil, nil)
 	var err error
@@ -493,6 +494,9 @@ func (e *engine) expire(now int64) {
 				e.refuse(c, errTimeout)
 			case l == &e.flush:
 				e.flushOverdue(c, now)
+			case l == &e.waiting:
+				e.unqueue(c)
+				e.refuse(c, errOverdue)
 			default:
 				e.close(c)
 			}

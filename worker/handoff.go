@@ -23,7 +23,8 @@ const (
 	// handoffHeader is ipc.HandoffVersion, the listener's number, for a complete
 	// request the ipc.Clock time since when it waits, and what putPreface writes.
 	handoffHeader = prefaceAt + 2 + 2*(16+2)
-	prefaceAt     = 10
+	sinceAt       = 2
+	prefaceAt     = sinceAt + 8
 )
 
 // handoff is the engine's end of the queue.
@@ -66,7 +67,7 @@ func (e *engine) handOff(c *conn) bool {
 		return false
 	}
 	h.buf[0], h.buf[1] = ipc.HandoffVersion, byte(c.listener)
-	binary.NativeEndian.PutUint64(h.buf[2:], uint64(c.queuedAt))
+	binary.NativeEndian.PutUint64(h.buf[sinceAt:], uint64(c.queuedAt))
 	putPreface(h.buf[prefaceAt:handoffHeader], c)
 	n := handoffHeader + copy(h.buf[handoffHeader:], c.buf[:c.n])
 	if c.queuedAt != 0 {
@@ -92,7 +93,7 @@ func (e *engine) receive(t *thread) {
 	}
 	since := int64(0)
 	if n >= handoffHeader {
-		since = int64(binary.NativeEndian.Uint64(h.buf[2:]))
+		since = int64(binary.NativeEndian.Uint64(h.buf[sinceAt:]))
 	}
 	if since != 0 {
 		h.board.Global().Queued.Add(-1)
@@ -121,6 +122,10 @@ func (e *engine) receive(t *thread) {
 	c.arrived = e.clock.Now()
 	if since != 0 {
 		c.arrived = since
+		if clientLeft(fd) {
+			e.hangUp(c)
+			return
+		}
 	}
 	e.advance(t, c)
 }

@@ -99,6 +99,10 @@ func (e *engine) advance(t *thread, c *conn) {
 			e.awaitInput(c)
 			return
 		}
+		if e.overdue(c) {
+			e.refuse(c, errOverdue)
+			return
+		}
 		if t == e.watcher.lead {
 			e.passOn(c)
 			return
@@ -107,70 +111,11 @@ func (e *engine) advance(t *thread, c *conn) {
 			e.queue(c)
 			return
 		}
-		if e.overdue(c) {
-			e.refuse(c, errOverdue)
-			return
-		}
 		gen := c.gen
 		e.serve(t, c)
 		if c.gen != gen || c.state != reading || c.n == 0 {
 			return
 		}
-	}
-}
-
-// passOn finds somebody for the complete request of c while every thread is in a
-// long call: a worker that is idle, or whoever is free first. When too many wait
-// already it is refused.
-func (e *engine) passOn(c *conn) {
-	if limit := e.cfg.MaxQueue; limit > 0 && int64(len(e.ready))+e.siblings.waiting() >= int64(limit) {
-		e.refuse(c, errQueueFull)
-		return
-	}
-	c.queuedAt = e.clock.Now()
-	if e.siblings.serving() && e.handOff(c) {
-		return
-	}
-	e.queue(c)
-}
-
-// offerQueued gives away requests that were queued here for want of a sibling, or
-// of room in the queue, when that has changed.
-func (e *engine) offerQueued() {
-	for len(e.ready) > 0 && e.siblings.serving() && e.handOff(e.ready[0]) {
-		n := copy(e.ready, e.ready[1:])
-		e.ready[n] = nil
-		e.ready = e.ready[:n]
-	}
-}
-
-// overdue reports whether c's request has waited for longer than it may.
-func (e *engine) overdue(c *conn) bool {
-	return c.queuedAt != 0 && e.cfg.QueueTimeout > 0 && e.clock.Now()-c.queuedAt > int64(e.cfg.QueueTimeout)
-}
-
-// queue leaves the complete request of c to the next free thread.
-func (e *engine) queue(c *conn) {
-	c.state = queued
-	c.leave()
-	e.unwatch(c)
-	e.ready = append(e.ready, c)
-}
-
-// serveReady serves the connection that has waited longest.
-func (e *engine) serveReady(t *thread) {
-	c := e.ready[0]
-	n := copy(e.ready, e.ready[1:])
-	e.ready[n] = nil
-	e.ready = e.ready[:n]
-	if e.overdue(c) {
-		e.refuse(c, errOverdue)
-		return
-	}
-	gen := c.gen
-	e.serve(t, c)
-	if c.gen == gen && c.state == reading && c.n > 0 {
-		e.advance(t, c)
 	}
 }
 

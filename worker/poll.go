@@ -106,6 +106,17 @@ func rawAccept(fd int, sa *unix.RawSockaddrAny) (int, unix.Errno) {
 	return int(n), errno
 }
 
+// pollNow returns which of the events fd has now, and what poll(2) adds.
+func pollNow(fd int, events int16) int16 {
+	pfd := unix.PollFd{Fd: int32(fd), Events: events}
+	var none unix.Timespec
+	n, _, _ := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&pfd)), 1, uintptr(unsafe.Pointer(&none)), 0, 0, 0)
+	if int(n) != 1 {
+		return 0
+	}
+	return pfd.Revents
+}
+
 // awaitFD blocks until fd has one of the events or ms milliseconds have passed.
 func awaitFD(fd int, events int16, ms int) (ready bool) {
 	fds := [1]unix.PollFd{{Fd: int32(fd), Events: events}}

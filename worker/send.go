@@ -128,9 +128,12 @@ func (t *thread) drainUntil(b []byte, limit int) []byte {
 }
 
 // Flush implements python.Handler.
-func (t *thread) Flush() python.Code {
+func (t *thread) Flush(all bool) python.Code {
 	limit := t.e.cfg.ResponseBuffer
-	if !t.complete {
+	switch {
+	case all:
+		limit = 0
+	case !t.complete:
 		limit /= 2 // not to wait again at once
 	}
 	return t.flush(limit)

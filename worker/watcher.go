@@ -2,6 +2,7 @@ package worker
 
 import (
 	"os"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -21,7 +22,8 @@ type watcher struct {
 }
 
 // leadWait bounds how long, in milliseconds, the watcher waits for events once a
-// thread has taken the lead back.
+// thread has taken the lead back; and how long it leaves to others what only those
+// should do who are idle.
 const leadWait = 20
 
 func (w *watcher) init(maxFields int) {
@@ -94,12 +96,19 @@ func (e *engine) look() {
 }
 
 // stand leads until an application thread does: everything but Python. Complete
-// requests are queued.
+// requests are queued. Connections that nobody has accepted for leadWait are
+// accepted here: there is no idle sibling that would, and what they wait for shall
+// be known, bounded and answered in time.
 func (e *engine) stand() {
 	w := e.watcher.lead
+	since := e.clock.Now()
 	for e.leader == w && !e.over {
-		e.tick()
+		now := e.tick()
 		e.offerQueued()
+		if now-since >= int64(leadWait*time.Millisecond) && !e.over {
+			e.takeIn()
+			e.refuseOverdue()
+		}
 		e.mu.Unlock()
 		n, _ := e.conns.wait(w.events[:], leadWait)
 		e.mu.Lock()
@@ -134,7 +143,9 @@ func (e *engine) dispatch(t *thread, events []unix.EpollEvent) {
 				break
 			}
 			e.unwatch(c) // its thread does its I/O
-		default: // queued
+		case queued:
+			e.hangUp(c)
+		default:
 			e.unwatch(c)
 		}
 		if e.epoch != epoch || e.over {

@@ -13,6 +13,11 @@ TEXT = [("Content-Type", "text/plain")]
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
+def note(line):
+    with open(os.environ["CLOSED_LOG"], "a") as f:
+        f.write(line + "\n")
+
+
 class Closing:
     """An iterable that records its close()."""
 
@@ -30,8 +35,7 @@ class Closing:
         return chunk
 
     def close(self):
-        with open(os.environ["CLOSED_LOG"], "a") as f:
-            f.write(self.name + "\n")
+        note(self.name)
 
 
 def one(environ, sr, q):
@@ -270,6 +274,19 @@ def closing_endless(environ, sr, q):
     return Closing(q["name"][0], chunks())
 
 
+def disconnected(environ, sr, q):
+    """Ends when the client has gone, and notes what it was told before and after."""
+    ask = environ["gowsgi.client_disconnected"]
+    before = ask()
+    Gate(q["gate"][0]).start()
+    deadline = time.monotonic() + 60
+    while not ask() and time.monotonic() < deadline:
+        time.sleep(0.001)
+    note("%s-%s" % (before, ask()))
+    sr("200 OK", TEXT)
+    return [b"to nobody"]
+
+
 class CloseRaises:
     def __iter__(self):
         return iter([b"fine"])
@@ -293,8 +310,7 @@ class ClosingFile:
 
     def close(self):
         self.file.close()
-        with open(os.environ["CLOSED_LOG"], "a") as f:
-            f.write(self.name + "\n")
+        note(self.name)
 
 
 def file(environ, sr, q):

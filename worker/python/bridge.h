@@ -151,6 +151,7 @@ char *gw_text(PyObject *s);
 PyObject *gw_early_hints(PyObject *self, PyObject *headers);
 PyObject *gw_read_body(PyObject *self, PyObject *args);
 PyObject *gw_client_fd(PyObject *self, PyObject *take);
+PyObject *gw_client_disconnected(PyObject *self, PyObject *none);
 
 /* Phases gw_report names. */
 enum { GW_IN_APPLICATION = 0, GW_IN_CLOSE = 1, GW_IN_SIGNAL_HANDLER = 2 };

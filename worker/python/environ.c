@@ -375,6 +375,7 @@ int gw_set_base_environ(uint32_t listeners, uint32_t i, char **pairs, int npairs
   r |= set(d, "wsgi.input_terminated", py.PyBool_FromLong(1));
   r |= set(d, "wsgi.file_wrapper", gw_helper("FileWrapper"));
   r |= set(d, "wsgi.early_hints", gw_helper("early_hints"));
+  r |= set(d, "gowsgi.client_disconnected", gw_helper("client_disconnected"));
   r |= set(d, "gunicorn.socket", gw_helper("client_socket"));
   r |= set(d, "wsgi.url_scheme", gw_str("http", 4));
   r |= set(d, "gowsgi.queue_time", py.PyFloat_FromDouble(0));

@@ -312,7 +312,7 @@ func (r *recorder) Write(p []byte, last, mayBlock bool) (python.Code, string) {
 }
 
 // Flush implements python.Handler.
-func (r *recorder) Flush() python.Code {
+func (r *recorder) Flush(bool) python.Code {
 	r.flushes++
 	if r.stuck {
 		return python.Gone

@@ -1,6 +1,8 @@
+#define _GNU_SOURCE /* POLLRDHUP */
 #include "bridge.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -260,7 +262,7 @@ static int send_bytes(gw_thread *t, const char *p, size_t n, int last) {
   if (code != GW_WAIT) return code;
   t->writing = 1;
   PyThreadState *ts = py.PyEval_SaveThread();
-  code = small ? gwgoFlush(t->index) : gwgoWrite(t->index, b, last, 1, t->err);
+  code = small ? gwgoFlush(t->index, 0) : gwgoWrite(t->index, b, last, 1, t->err);
   py.PyEval_RestoreThread(ts);
   t->writing = 0;
   return code;
@@ -362,6 +364,20 @@ PyObject *gw_early_hints(PyObject *self, PyObject *headers) {
   return py.None;
 }
 
+/* client_disconnected() tells whether the client has closed its end of the
+ * connection whose request this OS thread runs. It asks the kernel, and only
+ * when it is called. */
+PyObject *gw_client_disconnected(PyObject *self, PyObject *none) {
+  (void)self;
+  (void)none;
+  if (!current || gw_in_forked_child()) {
+    py.PyErr_SetString(py.PyExc_RuntimeError, "gowsgi.client_disconnected outside of a request");
+    return NULL;
+  }
+  struct pollfd p = {current->req.fd, POLLRDHUP, 0};
+  return py.PyBool_FromLong(poll(&p, 1, 0) > 0);
+}
+
 /* client_fd(take) returns the descriptor of the connection whose request this OS
  * thread runs. With a true argument the connection is the application's from here
  * on: the server writes nothing more and closes its own descriptor afterwards. */
@@ -371,7 +387,12 @@ PyObject *gw_client_fd(PyObject *self, PyObject *take) {
     py.PyErr_SetString(py.PyExc_RuntimeError, "gunicorn.socket outside of a request");
     return NULL;
   }
-  if (py.PyObject_IsTrue(take) == 1) current->taken = 1;
+  if (py.PyObject_IsTrue(take) == 1 && !current->taken) {
+    PyThreadState *ts = py.PyEval_SaveThread();
+    gwgoFlush(current->index, 1); /* what the application sends comes behind that */
+    py.PyEval_RestoreThread(ts);
+    current->taken = 1;
+  }
   return py.PyLong_FromLong(current->req.fd);
 }
 

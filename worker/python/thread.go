@@ -76,8 +76,9 @@ type Handler interface {
 	// the GIL. The descriptor is the handler's from here on. It does not wait for
 	// the client.
 	SendFile(fd int, off, size int64) (Code, string)
-	// Flush waits, without the GIL, until the client has caught up.
-	Flush() Code
+	// Flush waits, without the GIL, until the client has caught up; all: until it
+	// has been sent everything.
+	Flush(all bool) Code
 	// Cut breaks the connection, so that a Write, Flush or ReadBody that another
 	// thread of the application is in returns.
 	Cut()
