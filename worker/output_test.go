@@ -108,8 +108,7 @@ func TestFilePart(t *testing.T) {
 		}()
 		o := newOutput(c.fd, 0)
 		o.add([]byte("head:"), &r.bufs)
-		fd := dup(t, f)
-		o.file = filePart{fd: fd, off: 16, left: int64(len(content) - 20)}
+		o.file = filePart{fd: dup(t, f), off: 16, left: int64(len(content) - 20)}
 		for !o.empty() {
 			var n int
 			var err error
@@ -131,8 +130,8 @@ func TestFilePart(t *testing.T) {
 		if s := <-got; s != "head:"+content[16:len(content)-4] {
 			t.Errorf("copied %t: got %d bytes, want the part", copied, len(s))
 		}
-		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != unix.EBADF && !copied {
-			t.Errorf("the descriptor is still open: %v", err)
+		if n := descriptors(t, f); n != 1 {
+			t.Errorf("%d descriptors are open, want the test's own", n)
 		}
 	}
 }
