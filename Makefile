@@ -5,6 +5,7 @@
 #             with a shared libpython)
 #   APP ARGS  what `make run` serves, and further flags for it
 #   FUZZTIME  how long each fuzz target runs (default 10s)
+#   PROXYTIME how long the traffic through each proxy lasts (default 60s)
 
 GO       ?= go
 CC       ?= cc
@@ -12,6 +13,7 @@ APP      ?= flask_app:flask_app
 WORKERS  ?= 4
 ARGS     ?=
 FUZZTIME ?= 10s
+PROXYTIME ?= 60s
 # Most tests wait for processes rather than for the processor.
 TEST     := test -count=1 -parallel 8
 VENV     := examples/.venv
@@ -24,7 +26,7 @@ UNIT_PKGS = $$($(GO) list ./... | grep -v '/integration$$')
 export GOWSGI_TEST_VENV ?= $(CURDIR)/$(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build venv test check unit integration race fuzz leak asan cgocheck stress bench clean need-go need-cc need-python
+.PHONY: help run build venv test check unit integration race fuzz proxies leak asan cgocheck stress bench clean need-go need-cc need-python
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +65,10 @@ fuzz: need-go need-cc ## every fuzz target for FUZZTIME each (10s)
 		done; \
 	done; \
 	if [ $$found = 0 ]; then echo "make fuzz: no fuzz target found" >&2; exit 1; fi
+
+proxies: need-go need-cc venv ## nginx and HAProxy in front, with the files of deploy/, under reloads (needs both programs)
+	$(GO) vet -tags proxies ./integration
+	GOWSGI_PROXY_TIME=$(PROXYTIME) $(GO) $(TEST) -tags proxies -timeout 30m -v -run '^TestProxies$$' ./integration
 
 leak: need-go need-cc venv ## 100,000 requests must leave memory and reference counts flat
 	$(GO) $(TEST) -timeout 10m -v -run '^TestLeak' ./integration

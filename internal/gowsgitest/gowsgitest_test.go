@@ -83,7 +83,7 @@ func TestLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := collect(r)
+	l := Collect(r)
 	go func() {
 		w.WriteString("first 1\nsec")
 		w.WriteString("ond 2\nlast 3")

@@ -18,8 +18,8 @@ type Log struct {
 	done    chan struct{} // closed at the end of the output
 }
 
-// collect reads r to its end in a goroutine, which the end of r stops.
-func collect(r io.ReadCloser) *Log {
+// Collect reads r to its end in a goroutine, which the end of r stops.
+func Collect(r io.ReadCloser) *Log {
 	l := &Log{changed: make(chan struct{}), done: make(chan struct{})}
 	go func() {
 		defer close(l.done)

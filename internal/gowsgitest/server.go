@@ -104,7 +104,7 @@ func Launch(tb testing.TB, c Config) *Server {
 			tb.Fatal(err)
 		}
 		closeAfterStart = append(closeAfterStart, w)
-		return collect(r), w
+		return Collect(r), w
 	}
 	// Files, not writers: exec then copies nothing itself, and a grandchild that
 	// keeps an output open cannot hold Wait up.
