@@ -56,6 +56,27 @@ type Config struct {
 	// MaxRequestsJitter is the most that is added at random to MaxRequests, per
 	// worker, if that is not 0 (gunicorn: max_requests_jitter).
 	MaxRequestsJitter int `json:"max_requests_jitter"`
+	// MaxWorkerMemory is how many bytes of memory a worker may have of its own
+	// (proportional set size: shared pages count in part) before it is replaced;
+	// 0: no limit.
+	MaxWorkerMemory int64 `json:"max_worker_memory"`
+	// MaxWorkerLifetime is how long after its start a worker is replaced, and
+	// MaxWorkerLifetimeJitter the most that is added at random, per worker. 0: never.
+	MaxWorkerLifetime       time.Duration `json:"max_worker_lifetime"`
+	MaxWorkerLifetimeJitter time.Duration `json:"max_worker_lifetime_jitter"`
+	// ReloadSurge is how many workers more than wanted may be starting at a time
+	// while others are replaced, 1 or more.
+	ReloadSurge int `json:"reload_surge"`
+	// BootTimeout is how long a worker may take to load the application before it
+	// is ended and started again. 0: no limit.
+	BootTimeout time.Duration `json:"boot_timeout"`
+	// LivenessTimeout is how long a worker's event loop may stand still before the
+	// worker is ended and replaced. It has nothing to do with how long requests
+	// take. 0: no limit.
+	LivenessTimeout time.Duration `json:"liveness_timeout"`
+	// DrainDelay is how long the service goes on as usual after SIGTERM before it
+	// begins to stop, 0 or more.
+	DrainDelay time.Duration `json:"drain_delay"`
 	// MaxQueue is how many requests may wait for a free application thread; one
 	// more is answered 503. 0: no limit. gunicorn has nothing like it.
 	MaxQueue int `json:"max_queue"`

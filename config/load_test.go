@@ -23,6 +23,7 @@ func TestDefaults(t *testing.T) {
 		Bind:    []Address{{Text: "127.0.0.1:8000", Network: "tcp", Host: "127.0.0.1", Port: 8000}},
 		Backlog: 2048, Workers: 1, Threads: 1, WorkerClass: "sync",
 		Timeout: 30 * time.Second, GracefulTimeout: 30 * time.Second, KeepAlive: 2 * time.Second,
+		ReloadSurge: 1, LivenessTimeout: time.Minute,
 		MaxQueue:      2048,
 		HeaderTimeout: time.Minute, BodyTimeout: time.Minute, BodyMinRate: 240,
 		SendTimeout: time.Minute, SendMinRate: 240, RequestBuffer: 1 << 20, ResponseBuffer: 1 << 20, Sendfile: true,

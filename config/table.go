@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -207,6 +208,48 @@ var table = []setting{
 		defaults: []string{"0"},
 		doc:      "The most that is added to max_requests at random, per worker, so that not all are replaced at once.",
 		accessor: count(func(c *Config) *int { return &c.MaxRequestsJitter }),
+	},
+	{
+		name: "max_worker_memory", flag: "max-worker-memory", ours: true, meta: "SIZE", unit: "bytes", section: sectionWorkers,
+		defaults: []string{"0"},
+		doc:      "How much memory of its own (PSS) a worker may use before it is replaced: bytes, or a number with k, m or g. Looked at once a second. 0 is no limit.",
+		accessor: size(func(c *Config) *int64 { return &c.MaxWorkerMemory }),
+	},
+	{
+		name: "max_worker_lifetime", flag: "max-worker-lifetime", ours: true, meta: "SECONDS", unit: "seconds", section: sectionWorkers,
+		defaults: []string{"0"},
+		doc:      "How long after its start a worker is replaced. 0 is never.",
+		accessor: seconds(func(c *Config) *time.Duration { return &c.MaxWorkerLifetime }),
+	},
+	{
+		name: "max_worker_lifetime_jitter", flag: "max-worker-lifetime-jitter", ours: true, meta: "SECONDS", unit: "seconds", section: sectionWorkers,
+		defaults: []string{"0"},
+		doc:      "The most that is added to max_worker_lifetime at random, per worker, so that not all are replaced at once.",
+		accessor: seconds(func(c *Config) *time.Duration { return &c.MaxWorkerLifetimeJitter }),
+	},
+	{
+		name: "reload_surge", flag: "reload-surge", ours: true, meta: "INT", unit: "workers", section: sectionWorkers,
+		defaults: []string{"1"},
+		doc:      "How many workers more than wanted may be starting at a time while others are replaced.",
+		accessor: one(func(c *Config) *int { return &c.ReloadSurge }, parsePositive, strconv.Itoa),
+	},
+	{
+		name: "boot_timeout", flag: "boot-timeout", ours: true, meta: "SECONDS", unit: "seconds", section: sectionWorkers,
+		defaults: []string{"0"},
+		doc:      "How long a worker may take to load the application before its stacks are logged and it is started again. 0 is no limit.",
+		accessor: seconds(func(c *Config) *time.Duration { return &c.BootTimeout }),
+	},
+	{
+		name: "liveness_timeout", flag: "liveness-timeout", ours: true, meta: "SECONDS", unit: "seconds", section: sectionWorkers,
+		defaults: []string{"60"},
+		doc:      "How long a worker's event loop may stand still, whatever requests it runs, before the worker is replaced. 0 is no limit.",
+		accessor: seconds(func(c *Config) *time.Duration { return &c.LivenessTimeout }),
+	},
+	{
+		name: "drain_delay", flag: "drain-delay", ours: true, meta: "SECONDS", unit: "seconds", section: sectionWorkers,
+		defaults: []string{"0"},
+		doc:      "How long the server goes on as usual after SIGTERM before it begins to stop, for load balancers that still send requests. A second SIGTERM ends the wait.",
+		accessor: seconds(func(c *Config) *time.Duration { return &c.DrainDelay }),
 	},
 	{
 		name: "max_queue", flag: "max-queue", ours: true, meta: "INT", unit: "requests", section: sectionWorkers,

@@ -240,6 +240,15 @@ func parseSize(s string) (int64, error) {
 	return n << shift, err
 }
 
+// parsePositive parses a whole number from 1 on.
+func parsePositive(s string) (int, error) {
+	n, err := parseCount(s)
+	if err == nil && n == 0 {
+		err = errors.New("must be 1 or more")
+	}
+	return n, err
+}
+
 // parseSeconds parses whole seconds, as gunicorn does, or a decimal fraction of
 // at least a millisecond, which gunicorn refuses.
 func parseSeconds(s string) (time.Duration, error) {

@@ -50,8 +50,20 @@ type worker struct {
 	killAt  time.Time
 	killWhy string
 	killed  bool
-	// timedOut: the master ended it for a request that ran too long.
-	timedOut bool
+	// timedOut: the master ended it for a request that ran too long, hung: because
+	// its event loop stood still, bootTimedOut: because the application did not load.
+	timedOut, hung, bootTimedOut bool
+
+	// surge: it is booting in surplus, in place of one that still serves.
+	surge bool
+	// retireAt is when its lifetime is over, zero for never.
+	retireAt time.Time
+	// slowBoot: the log has said that it takes long.
+	slowBoot bool
+	// beat is the last sign of life that was seen, silent for how long it has been
+	// the last one while the master was looking.
+	beat   int64
+	silent time.Duration
 }
 
 // move changes the worker's state. An illegal move is a mistake in this package.

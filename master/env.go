@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -31,6 +32,8 @@ type env struct {
 	notify     func(c chan<- os.Signal, sigs ...os.Signal)
 	stopNotify func(c chan<- os.Signal)
 	chdir      func(dir string) error
+	// stopped reports whether a process is stopped by a signal or a debugger.
+	stopped func(pid int) bool
 	// terminal reports whether the process belongs to a terminal.
 	terminal func() bool
 	// jitter returns a random duration in [0, d).
@@ -55,17 +58,28 @@ func kill(pid int, sig unix.Signal) error {
 	return unix.Kill(pid, sig)
 }
 
-// hasTerminal reports whether the process has a controlling terminal (proc(5),
-// tty_nr in /proc/PID/stat).
-func hasTerminal() bool {
-	stat, err := os.ReadFile("/proc/self/stat")
+// statField returns field number n (proc(5) counts from 1, and the pid is the
+// first) of /proc/PID/stat, "" if it cannot be read.
+func statField(pid string, n int) string {
+	stat, err := os.ReadFile("/proc/" + pid + "/stat")
 	if err != nil {
-		return true
+		return ""
 	}
 	// The name is in parentheses and may hold any byte.
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	const terminal = 7 - 3
-	return len(fields) <= terminal || string(fields[terminal]) != "0"
+	if n -= 3; n >= len(fields) {
+		return ""
+	}
+	return string(fields[n])
+}
+
+// hasTerminal reports whether the process has a controlling terminal (tty_nr).
+func hasTerminal() bool { return statField("self", 7) != "0" }
+
+// isStopped reports whether a process is in state T or t (proc(5)).
+func isStopped(pid int) bool {
+	state := statField(strconv.Itoa(pid), 3)
+	return state == "T" || state == "t"
 }
 
 func osEnv() env {
@@ -74,6 +88,7 @@ func osEnv() env {
 		start:       startProcess,
 		startMaster: startMaster,
 		terminal:    hasTerminal,
+		stopped:     isStopped,
 		kill:        kill,
 		reap:        sys.Reap,
 		notify:      signal.Notify,

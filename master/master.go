@@ -102,9 +102,8 @@ type Master struct {
 	// strangers are the exit statuses of children whose worker has not said yet
 	// who it is.
 	strangers map[int]unix.WaitStatus
-	target    int     // wanted number of workers
-	age       int     // workers started so far
-	surge     *worker // the booting replacement of a worker still serving
+	target    int // wanted number of workers
+	age       int // workers started so far
 	backoff   backoff
 	// spawnerBackoff is that of the spawner, should it die young.
 	spawnerBackoff backoff
@@ -112,7 +111,8 @@ type Master struct {
 	everReady     bool // a worker of this master was ready once
 	announced     bool // READY=1 was sent
 	lastTraceback string
-	nextCheck     time.Time // of request timeouts
+	// lastCheck is when workers were last looked at, nextCheck when they will be.
+	lastCheck, nextCheck time.Time
 
 	reload    *reload // nil if none is in progress
 	preparing bool    // Options.Reload runs
@@ -120,10 +120,14 @@ type Master struct {
 	cancel    context.CancelFunc
 
 	stop *stopping // nil while the service runs
+	// leaving is the stop that drain_delay puts off until leaveAt.
+	leaving *stopping
+	leaveAt time.Time
 }
 
 // stopping is the end of the service.
 type stopping struct {
+	since  time.Time
 	quick  bool
 	code   int
 	reason string // for the log, "" for a signal
@@ -261,13 +265,16 @@ func (m *Master) loop() {
 func (m *Master) step(now time.Time) {
 	m.killOverdue(now)
 	m.tendSpawners(now)
-	m.checkTimeouts(now)
+	m.checkWorkers(now)
 	for _, w := range m.workers {
 		if w.live() {
 			m.backoff.lived(w.wave, now.Sub(w.spawned))
 		}
 	}
 	m.reportMetrics(now)
+	if m.leaving != nil && !now.Before(m.leaveAt) {
+		m.stopAll(m.leaving, now)
+	}
 	if m.stop != nil {
 		return
 	}
@@ -294,8 +301,14 @@ func (m *Master) wake(now time.Time) time.Duration {
 		if !w.killed {
 			until(w.killAt)
 		}
+		if w.state == serving && !w.recycle {
+			until(w.retireAt)
+		}
 	}
 	until(m.nextCheck)
+	if m.leaving != nil {
+		until(m.leaveAt)
+	}
 	until(m.nextSpawner())
 	until(m.metricsDue())
 	if m.stop == nil && m.wantsWorker() {
@@ -318,14 +331,36 @@ func (m *Master) count() (live, ready int) {
 }
 
 // wantsWorker reports whether a worker is to be started: one that is missing,
-// or one more, before an old one is retired. Only one at a time is started in
-// surplus, so a reload needs the memory of one worker more, not of all.
+// or one more, before an old one is retired. Only reload_surge at a time are
+// started in surplus, so a reload needs the memory of one worker more, not of all.
 func (m *Master) wantsWorker() bool {
 	if m.gen.spawns && m.gen.spawner == nil {
 		return false // it is being replaced
 	}
 	live, _ := m.count()
-	return live < m.target || live == m.target && m.surge == nil && m.replaceable() != nil
+	extra := m.surging()
+	return live < m.target || live == m.target+extra && extra < max(m.gen.cfg.ReloadSurge, 1) && extra < m.countReplaceable()
+}
+
+// surging returns how many workers boot in surplus.
+func (m *Master) surging() int {
+	n := 0
+	for _, w := range m.workers {
+		if w.live() && w.surge {
+			n++
+		}
+	}
+	return n
+}
+
+func (m *Master) countReplaceable() int {
+	n := 0
+	for _, w := range m.workers {
+		if w.live() && (w.stale || w.recycle) {
+			n++
+		}
+	}
+	return n
 }
 
 // replaceable returns the oldest live worker that is to be replaced, or nil.
@@ -347,14 +382,11 @@ func (m *Master) oldest(keep func(*worker) bool) *worker {
 // retireSurplus asks workers beyond the wanted number to leave: first those
 // that were to be replaced, then the oldest.
 func (m *Master) retireSurplus(now time.Time) {
-	allowed := m.target
-	if m.surge != nil {
-		allowed++
-	}
+	allowed := m.target + m.surging()
 	for live, _ := m.count(); live > allowed; live-- {
 		w := m.replaceable()
 		if w == nil {
-			w = m.oldest(func(w *worker) bool { return w != m.surge })
+			w = m.oldest(func(w *worker) bool { return !w.surge })
 		}
 		m.commit(w)
 		m.retire(w, now)
@@ -374,9 +406,7 @@ func (m *Master) end(w *worker, sig unix.Signal, killAt time.Time, why string) {
 	if w.state != draining {
 		w.move(draining)
 	}
-	if m.surge == w {
-		m.surge = nil
-	}
+	w.surge = false
 	if w.killAt.IsZero() || killAt.Before(w.killAt) {
 		w.killAt, w.killWhy = killAt, why
 	}

@@ -131,24 +131,36 @@ func (e messageEvent) apply(m *Master) {
 	case ipc.KindRecycle:
 		if w.state == serving && !w.recycle {
 			w.recycle = true
-			m.log.Info().Int("worker", w.pid).Uint64("requests", e.msg.Requests).
-				Msgf("Autorestarting worker after %d requests", e.msg.Requests)
+			m.logRecycle(w, e.msg)
 		}
 	default:
 		m.log.Warn().Int("worker", w.pid).Str("kind", string(e.msg.Kind)).Msgf("Worker (pid:%d) is not understood", w.pid)
 	}
 }
 
+// logRecycle says why a worker is to be replaced.
+func (m *Master) logRecycle(w *worker, msg ipc.Message) {
+	line := m.log.Info().Int("worker", w.pid)
+	if msg.Memory > 0 {
+		line.Int64("memory", msg.Memory).Msgf("Autorestarting worker (pid:%d): it uses %s of memory, more than %s",
+			w.pid, mebibytes(msg.Memory), mebibytes(w.gen.cfg.MaxWorkerMemory))
+		return
+	}
+	line.Uint64("requests", msg.Requests).Msgf("Autorestarting worker after %d requests", msg.Requests)
+}
+
+// mebibytes formats a size for the log.
+func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
+
 func (m *Master) workerReady(w *worker) {
 	if w.state != booting {
 		return
 	}
 	w.move(serving)
+	m.nextCheck = time.Time{} // other limits hold from here
 	m.everReady = true
 	m.lastTraceback = ""
-	if m.surge == w {
-		m.surge = nil
-	}
+	w.surge = false
 	if w.reopen {
 		m.signalWorker(w, unix.SIGUSR1)
 	}
@@ -227,9 +239,7 @@ func (m *Master) bury(w *worker) {
 func (m *Master) forget(w *worker) {
 	w.move(gone)
 	delete(m.workers, w.age)
-	if m.surge == w {
-		m.surge = nil
-	}
+	w.surge = false
 	if err := w.board.release(w.slot); err != nil {
 		m.log.Warn().Err(err).Msg("closing a scoreboard")
 	}
@@ -261,6 +271,10 @@ func (m *Master) logDeath(w *worker, now time.Time) {
 func deathText(w *worker) (zerolog.Level, string) {
 	st := w.exit
 	switch {
+	case w.bootTimedOut:
+		return zerolog.ErrorLevel, fmt.Sprintf("Worker (pid:%d) was ended after boot timeout (%s)", w.pid, seconds(w.gen.cfg.BootTimeout))
+	case w.hung:
+		return zerolog.ErrorLevel, fmt.Sprintf("Worker (pid:%d) was ended after liveness timeout (%s)", w.pid, seconds(w.gen.cfg.LivenessTimeout))
 	case w.killed && st.Signaled() && st.Signal() == unix.SIGKILL && !w.timedOut:
 		return zerolog.ErrorLevel, fmt.Sprintf("Worker (pid:%d) was killed after %s", w.pid, w.killWhy)
 	case w.timedOut:

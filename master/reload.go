@@ -157,9 +157,11 @@ func (m *Master) adopt(gen *generation) error {
 	for _, w := range m.workers {
 		w.stale = w.live()
 	}
-	// A worker of the interrupted reload that is not ready yet is of no use.
-	if m.surge != nil {
-		m.retire(m.surge, time.Now())
+	// Workers of the interrupted reload that are not ready yet are of no use.
+	for _, w := range m.workers {
+		if w.surge && w.live() {
+			m.retire(w, time.Now())
+		}
 	}
 	if m.target == 0 {
 		m.target = r.target

@@ -36,7 +36,7 @@ func (m *Master) handleSignal(s os.Signal) {
 	now := time.Now()
 	switch s {
 	case unix.SIGTERM:
-		m.stopAll(&stopping{}, now)
+		m.terminate(now)
 	case unix.SIGINT, unix.SIGQUIT:
 		m.stopAll(&stopping{quick: true}, now)
 	case unix.SIGHUP:
@@ -70,17 +70,52 @@ func (m *Master) wind() {
 	}
 }
 
-// stopAll ends the service. A quick stop overrides a graceful one in progress;
-// any other second request changes nothing.
+// terminate begins a graceful stop, drain_delay from now. A second SIGTERM ends
+// that delay; one that comes later makes the stop a quick one, unless it comes so
+// soon that it is the first one again: supervisors that signal a process and its
+// group send two.
+func (m *Master) terminate(now time.Time) {
+	delay := m.gen.cfg.DrainDelay
+	switch {
+	case m.stop != nil:
+		if now.Sub(m.stop.since) >= secondTerm {
+			m.stopAll(&stopping{quick: true}, now)
+		}
+	case m.leaving != nil:
+		m.stopAll(m.leaving, now)
+	case delay > 0:
+		m.leaving, m.leaveAt = &stopping{}, now.Add(delay)
+		m.log.Info().Msgf("Stopping in %s, as drain_delay says", seconds(delay))
+		m.notifyStopping()
+	default:
+		m.stopAll(&stopping{}, now)
+	}
+}
+
+// secondTerm is how long after the first SIGTERM took effect another one is a
+// wish of its own.
+const secondTerm = time.Second
+
+// stopAll ends the service. A quick stop overrides a graceful one in progress,
+// and a second quick one ends what is left at once.
 func (m *Master) stopAll(s *stopping, now time.Time) {
 	switch {
 	case m.stop == nil:
-		m.stop = s
-		m.notifyStopping()
+		if m.leaving == nil {
+			m.notifyStopping()
+		}
+		m.stop, m.leaving = s, nil
+		s.since = now
 		for _, l := range m.sockets {
 			m.letGo(l)
 		}
 		m.tellBoards()
+	case s.quick && m.stop.quick && s.reason == "" && m.stop.reason == "":
+		m.log.Info().Msg("Immediate shutdown requested")
+		for _, w := range m.workers {
+			m.end(w, 0, now, "a second quick shutdown")
+		}
+		return
 	case s.quick && !m.stop.quick && s.reason == "":
 		m.log.Info().Msg("Quick shutdown requested")
 		m.stop.quick = true

@@ -78,6 +78,7 @@ type proc struct {
 	draining bool // got TERM, QUIT or ABRT
 	received []unix.Signal
 	dead     bool
+	stopped  bool
 }
 
 // simStatus is the master's end of a simulated status pipe.
@@ -130,9 +131,7 @@ func simulateWith(t *testing.T, cfg config.Config, script func(*proc), change, b
 func simConfig(cfg config.Config, log string) *config.Config {
 	cfg.ErrorLog, cfg.LogFormat, cfg.LogLevel = log, "text", "debug"
 	cfg.WorkerClass, cfg.ProcName = "sync", "app"
-	if cfg.Threads == 0 {
-		cfg.Threads = 1
-	}
+	cfg.Threads, cfg.ReloadSurge = max(cfg.Threads, 1), max(cfg.ReloadSurge, 1)
 	if cfg.GracefulTimeout == 0 {
 		cfg.GracefulTimeout = 30 * time.Second
 	}
@@ -144,6 +143,7 @@ func (s *sim) env() env {
 		pid:         7,
 		start:       s.start,
 		startMaster: s.startMaster,
+		stopped:     s.stopped,
 		terminal:    func() bool { return !s.noTerminal },
 		kill:        s.kill,
 		reap:        s.reap,
@@ -234,6 +234,13 @@ func (s *sim) kill(pid int, sig unix.Signal) error {
 		p.signals <- sig
 	}
 	return nil
+}
+
+// stopped reports whether the process is one that a test has stopped.
+func (s *sim) stopped(pid int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.procs[pid-firstPID].stopped
 }
 
 func (s *sim) reap(pid int) (int, unix.WaitStatus, error) {

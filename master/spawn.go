@@ -228,7 +228,7 @@ func (m *Master) spawn(now time.Time) {
 		m.logBooting(w)
 	}
 	if live >= m.target {
-		m.surge = w
+		w.surge = true
 	}
 }
 
@@ -251,7 +251,11 @@ func (m *Master) startWorker(now time.Time) (*worker, error) {
 		return nil, errors.Join(fmt.Errorf("starting worker %d: %w", w.age, err), b.release(slot))
 	}
 	m.age++
+	if life := gen.cfg.MaxWorkerLifetime; life > 0 {
+		w.retireAt = now.Add(life + m.env.jitter(gen.cfg.MaxWorkerLifetimeJitter))
+	}
 	m.workers[w.age] = w
+	m.nextCheck = now // its limits may be nearer
 	go readStatus(w, w.status, m.events, m.done)
 	return w, nil
 }

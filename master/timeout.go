@@ -1,10 +1,7 @@
 package master
 
 import (
-	"fmt"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"gowsgi/internal/logging"
 )
@@ -24,39 +21,28 @@ func checkInterval(timeout time.Duration) time.Duration {
 	return max(min(timeout/8, checkLongest), checkShortest)
 }
 
-// checkTimeouts ends workers with a request in flight for longer than the
-// timeout setting of their generation. Unlike gunicorn's heartbeat this works
-// alike with one thread and with many, and says which request it was. A worker
-// that is idle, or still importing, is never touched.
-func (m *Master) checkTimeouts(now time.Time) {
-	if now.Before(m.nextCheck) {
-		return
+// checkRequests ends a worker with a request in flight for longer than the timeout
+// setting of its generation. Unlike gunicorn's heartbeat this works alike with one
+// thread and with many, and says which request it was. A worker that is idle, or
+// still importing, is never touched. It returns when to look again.
+func (m *Master) checkRequests(w *worker, now time.Time) time.Duration {
+	timeout := w.gen.cfg.Timeout
+	if timeout <= 0 {
+		return 0
 	}
-	m.nextCheck = time.Time{}
-	clock := m.clock.Now()
-	for _, w := range m.workers {
-		timeout := w.gen.cfg.Timeout
-		if timeout <= 0 || w.reaped {
+	if w.state == booting || w.timedOut {
+		return checkInterval(timeout)
+	}
+	for _, r := range w.inFlight(m.clock.Now()) {
+		if r.Since <= timeout {
 			continue
 		}
-		if next := now.Add(checkInterval(timeout)); m.nextCheck.IsZero() || next.Before(m.nextCheck) {
-			m.nextCheck = next
-		}
-		if w.state == booting || w.timedOut {
-			continue
-		}
-		for _, r := range w.inFlight(clock) {
-			if r.Since <= timeout {
-				continue
-			}
-			logging.Critical(&m.log).Int("worker", w.pid).Str("method", r.Method).Str("target", r.Target).Dur("dur_ms", r.Since).
-				Msgf("WORKER TIMEOUT (pid:%d) %s (%.1fs)", w.pid, requestText(r), r.Since.Seconds())
-			w.timedOut = true
-		}
-		if w.timedOut {
-			// The worker's fault handler prints all Python stacks, also when the
-			// interpreter is stuck, and dies of the signal.
-			m.end(w, unix.SIGABRT, now.Add(abortWait), fmt.Sprintf("request timeout (%s)", seconds(timeout)))
-		}
+		logging.Critical(&m.log).Int("worker", w.pid).Str("method", r.Method).Str("target", r.Target).Dur("dur_ms", r.Since).
+			Msgf("WORKER TIMEOUT (pid:%d) %s (%.1fs)", w.pid, requestText(r), r.Since.Seconds())
+		w.timedOut = true
 	}
+	if w.timedOut {
+		m.abort(w, now, "request", timeout)
+	}
+	return checkInterval(timeout)
 }

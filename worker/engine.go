@@ -119,6 +119,8 @@ type engine struct {
 	// acceptAt is when accepting is tried again after it failed for want of
 	// descriptors; 0: it is on.
 	acceptAt int64
+	// beatAt is when the next sign of life is due on the scoreboard.
+	beatAt int64
 	// listenEnd is when a worker that drains closes its listeners, drainEnd when it
 	// lets idle clients go; 0: that is not due.
 	listenEnd, drainEnd int64
@@ -356,6 +358,9 @@ func drainFD(fd int) {
 // deadline, negative if there is none.
 func (e *engine) patience(now int64) int {
 	due := never
+	if e.cfg.LivenessTimeout > 0 {
+		due = now + max(int64(e.cfg.LivenessTimeout/4), int64(ipc.BeatEvery))
+	}
 	for _, l := range e.lists {
 		if l.first != nil {
 			due = min(due, l.first.due)
@@ -380,6 +385,10 @@ func (e *engine) patience(now int64) int {
 // time.
 func (e *engine) tick() int64 {
 	now := e.clock.Now()
+	if now >= e.beatAt {
+		e.beatAt = now + int64(ipc.BeatEvery)
+		e.slot.Beat.Store(now)
+	}
 	e.expire(now)
 	if e.acceptAt != 0 && now >= e.acceptAt && !e.drained {
 		e.acceptAt = 0

@@ -304,17 +304,25 @@ func (p *process) serve(quit chan os.Signal) int {
 	e.slot.SetState(ipc.StateServing)
 	if p.main.main {
 		p.main.py.DetachMain()
-		p.parent.tell(ipc.Message{Kind: ipc.KindReady})
+		p.ready()
 		e.run(p.main)
 	} else {
 		if err := python.RunThreads(len(e.threads)); err != nil {
 			return p.bootFailed(err)
 		}
 		p.main.py.DetachMain()
-		p.parent.tell(ipc.Message{Kind: ipc.KindReady})
+		p.ready()
 		p.tend()
 	}
 	return p.leave()
+}
+
+// ready tells the master that the worker serves.
+func (p *process) ready() {
+	p.parent.tell(ipc.Message{Kind: ipc.KindReady})
+	if p.cfg.MaxWorkerMemory > 0 {
+		go p.watchMemory()
+	}
 }
 
 // leave ends CPython, with a deadline: an exit handler or a thread of the

@@ -118,8 +118,9 @@ const (
 	KindReady Kind = "ready"
 	// KindBootFailed: the application cannot be loaded; the worker exits with Code.
 	KindBootFailed Kind = "boot_failed"
-	// KindRecycle: the worker has served its share (max_requests) and asks to be
-	// replaced; it goes on serving until it gets SIGTERM.
+	// KindRecycle: the worker has served its share (max_requests) or needs more than
+	// its share of memory (Message.Memory) and asks to be replaced; it goes on
+	// serving until it gets SIGTERM.
 	KindRecycle Kind = "recycle"
 )
 
@@ -136,4 +137,6 @@ type Message struct {
 	Traceback string `json:"traceback,omitempty"`
 	// Requests is the number of requests served, for KindRecycle.
 	Requests uint64 `json:"requests,omitempty"`
+	// Memory is the worker's memory in bytes, for KindRecycle because of it.
+	Memory int64 `json:"memory,omitempty"`
 }

@@ -47,6 +47,9 @@ func (s State) String() string {
 	return fmt.Sprintf("State(%d)", uint32(s))
 }
 
+// BeatEvery is how often at most a worker records that it is alive.
+const BeatEvery = 250 * time.Millisecond
+
 // Slot is one worker's place on the scoreboard. Every field has one writer,
 // the worker (the master only clears a slot nobody uses), so plain atomic
 // stores suffice and a reader never blocks a writer.
@@ -57,7 +60,10 @@ type Slot struct {
 	Errors      atomic.Uint64 // of those, with a 5xx status
 	Connections atomic.Int64  // open client connections
 	BytesOut    atomic.Uint64 // bytes written to clients
-	_           [88]byte
+	// Beat is the Clock time at which the worker's event loop turned, right to
+	// BeatEvery; it turns at least every quarter of liveness_timeout, or BeatEvery.
+	Beat atomic.Int64
+	_    [80]byte
 }
 
 // State returns what the worker last said it does.
