@@ -26,21 +26,26 @@ func (p *Pen) Write(e *Entry, end *Ending) {
 		return
 	}
 	p.tick(end.End)
-	p.line = p.line[:0]
+	b := p.line[:0]
 	for i := range p.log.format.atoms {
 		a := &p.log.format.atoms[i]
-		from := len(p.line)
-		if a.ending {
-			p.line = p.appendEnding(p.line, a, end)
-		} else {
-			p.line = p.appendEntry(p.line, a, e, end.Queued)
+		from := len(b)
+		switch {
+		case a.kind == literal:
+			b = append(b, a.text...)
+			continue
+		case a.ending:
+			b = p.appendEnding(b, a, end)
+		default:
+			b = p.appendEntry(b, a, e, end.Queued)
 		}
-		if a.width > len(p.line)-from {
-			p.line = a.pad(p.line, from)
+		if a.width > 0 {
+			b = a.pad(b, from)
 		}
 	}
-	p.line = append(p.line, '\n')
-	p.log.add(p.line)
+	b = append(b, '\n')
+	p.line = b
+	p.log.add(b)
 }
 
 // Draft is a line of which everything but the ending is known. It is on its own:
