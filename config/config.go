@@ -267,3 +267,15 @@ type Address struct {
 	// FD is for fd.
 	FD int `json:"fd,omitempty"`
 }
+
+// Settings returns all settings by name, as gunicorn's cfg object has them: nil, a
+// bool, a number, a string, or a list or dictionary of strings.
+func (c *Config) Settings() map[string]any {
+	all := make(map[string]any, len(table))
+	for i := range table {
+		if s := &table[i]; !s.isAction() {
+			all[s.name] = s.value(c)
+		}
+	}
+	return all
+}

@@ -1,6 +1,9 @@
 package master
 
 import (
+	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -8,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gowsgi/internal/logging"
+	"gowsgi/master/spawner"
 	"gowsgi/protocol/ipc"
 )
 
@@ -21,6 +25,9 @@ func (m *Master) check() (int, error) {
 	m.log = logging.New(m.opts.Stderr, cfg.LogFormat, "error", m.env.pid)
 	if err := m.interruptible(m.findFirstPython); err != nil {
 		return 0, err
+	}
+	if m.gen.file != nil {
+		return m.checkInSpawner()
 	}
 	if err := m.openDeathPipe(); err != nil {
 		return 0, err
@@ -56,20 +63,37 @@ func (m *Master) check() (int, error) {
 	return m.checkResult(w), nil
 }
 
+// checkInSpawner is check with a configuration file in Python: the process that
+// has executed it loads the application, too.
+func (m *Master) checkInSpawner() (int, error) {
+	err := m.interruptible(func(ctx context.Context) error { return m.addSpawner(ctx, m.log, m.gen, nil) })
+	m.keep(m.gen.spawner)
+	var failed *spawner.Failure
+	switch {
+	case errors.As(err, &failed):
+		m.reportCheck(cmp.Or(failed.Traceback, failed.Report.Error))
+		return exitError, nil
+	case err != nil && !errors.Is(err, errStopped):
+		m.reportCheck(err.Error())
+		return exitError, nil
+	}
+	return 0, err
+}
+
+func (m *Master) reportCheck(text string) {
+	fmt.Fprintf(m.opts.Stderr, "\nError while loading the application:\n\n%s\n", strings.TrimRight(text, "\n"))
+}
+
 // checkResult reports on standard error what the worker found, as gunicorn does.
 func (m *Master) checkResult(w *worker) int {
 	switch {
 	case w.bootFailed != nil:
-		text := w.bootFailed.Traceback
-		if text == "" {
-			text = w.bootFailed.Error
-		}
-		fmt.Fprintf(m.opts.Stderr, "\nError while loading the application:\n\n%s\n", strings.TrimRight(text, "\n"))
+		m.reportCheck(cmp.Or(w.bootFailed.Traceback, w.bootFailed.Error))
 		return exitError
 	case w.exit.Exited() && w.exit.ExitStatus() == 0:
 		return 0
 	}
 	_, text := deathText(w)
-	fmt.Fprintf(m.opts.Stderr, "\nError while loading the application:\n\n%s\n", text)
+	m.reportCheck(text)
 	return exitError
 }

@@ -54,7 +54,7 @@ func runTestMaster() int {
 		Args:    os.Args,
 		Environ: os.Environ(),
 		Stderr:  os.Stderr,
-		Reload:  func() (*config.Config, error) { return cfg, nil },
+		Reload:  func(context.Context) (*Loaded, error) { return &Loaded{Config: cfg}, nil },
 		FindPython: func(context.Context, string, string, func(string) string) (ipc.Python, error) {
 			// As the real one: a child that must not be reaped by anybody else.
 			return ipc.Python{Version: "3.99.0"}, exec.Command("true").Run()

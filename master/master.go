@@ -36,9 +36,12 @@ type Options struct {
 	// Check loads the application in one worker and ends, without binding
 	// anything (gunicorn: check_config). Optional.
 	Check bool
-	// Reload reads the configuration anew, for SIGHUP. It may block; it is never
-	// called twice at a time.
-	Reload func() (*config.Config, error)
+	// File is the configuration file whose values are in the configuration, nil if
+	// none in Python was executed. Optional.
+	File *Executed
+	// Reload reads the configuration anew, for SIGHUP. It may block until ctx ends;
+	// it is never called twice at a time.
+	Reload func(ctx context.Context) (*Loaded, error)
 	// FindPython finds the interpreter workers load. It blocks until ctx ends at
 	// most, may start processes, and is never called twice at a time.
 	FindPython func(ctx context.Context, explicit, dir string, getenv func(string) string) (ipc.Python, error)
@@ -58,6 +61,8 @@ type generation struct {
 	// nil while there is none because it died.
 	spawns  bool
 	spawner *spawner.Process
+	// file is the configuration file whose spawner it is to be, nil without one.
+	file *Executed
 	// listeners are the sockets of cfg.Bind, in its order.
 	listeners []*listener
 }
@@ -113,6 +118,9 @@ type Master struct {
 	lastTraceback string
 	// lastCheck is when workers were last looked at, nextCheck when they will be.
 	lastCheck, nextCheck time.Time
+	awaited              string // the hook something waits for, "" for none
+	// stateTo gets what the spawner says of its state, nil if nobody asked.
+	stateTo chan map[string]string
 
 	reload    *reload // nil if none is in progress
 	preparing bool    // Options.Reload runs
@@ -169,7 +177,7 @@ func newMaster(cfg *config.Config, opts Options, env env) *Master {
 		sigchld:        make(chan os.Signal, 1),
 		events:         make(chan event),
 		done:           make(chan struct{}),
-		gen:            &generation{n: 1, cfg: cfg},
+		gen:            &generation{n: 1, cfg: cfg, file: opts.File, spawns: opts.File != nil || cfg.Preload},
 		deathR:         -1,
 		deathW:         -1,
 		workers:        make(map[int]*worker),
@@ -198,6 +206,9 @@ func (m *Master) Run() int {
 	}
 	code, err := run()
 	m.endSpawners()
+	if err := m.opts.File.Discard(); err != nil {
+		m.log.Warn().Err(err).Msg("ending the spawner")
+	}
 	switch {
 	case errors.Is(err, errStopped):
 		code = 0
@@ -217,10 +228,17 @@ func (m *Master) Run() int {
 // serve is Run without --check-config.
 func (m *Master) serve() (int, error) {
 	err := m.start()
-	var failed *spawner.Failure
-	if errors.As(err, &failed) {
+	var (
+		failed *spawner.Failure
+		hook   *hookError
+	)
+	switch {
+	case errors.As(err, &hook):
+		m.log.Error().Str(logging.FieldTraceback, tracebackOf(err)).Msgf("Exception in %s", hook)
+		return 0, errLogged
+	case errors.As(err, &failed):
 		m.preloadFailed(failed)
-	} else if err != nil {
+	case err != nil:
 		return 0, err
 	}
 	m.loop()

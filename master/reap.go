@@ -219,6 +219,7 @@ func (m *Master) bury(w *worker) {
 	now := time.Now()
 	m.logDeath(w, now)
 	m.logLost(w)
+	m.tellExit(w)
 	asked := w.state == draining
 	wasBooting := w.state == booting
 	m.forget(w)

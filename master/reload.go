@@ -2,7 +2,6 @@ package master
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -61,16 +60,22 @@ func (m *Master) hangUp() {
 func (m *Master) prepare() {
 	ctx, cancel := context.WithCancel(context.Background())
 	m.preparing, m.again, m.cancel = true, false, cancel
-	n := m.gen.n
+	n, before := m.gen.n, m.target
 	have := slices.Clone(m.gen.listeners)
 	if m.reload != nil {
 		n = max(n, m.reload.prev.n)
 		have = append(have, without(m.reload.prev.listeners, have)...)
 	}
-	log := m.log
+	log, state := m.log, m.askState()
 	go func() {
 		defer cancel()
 		gen, err := m.prepareGeneration(ctx, log, n+1, have)
+		if err == nil && gen.spawns {
+			err = m.reloadSpawner(ctx, log, gen, before, state)
+		}
+		if err != nil && gen != nil {
+			err = errors.Join(err, gen.file.Discard(), closeListeners(without(gen.listeners, have)))
+		}
 		select {
 		case m.events <- preparedEvent{gen, err}:
 		case <-m.done:
@@ -79,39 +84,31 @@ func (m *Master) prepare() {
 }
 
 // prepareGeneration runs outside the loop and uses nothing of m that changes. New
-// sockets are bound before anything of the old ones is given up.
+// sockets are bound before anything of the old ones is given up. After an error
+// the generation, if there is one, holds what has to be released.
 func (m *Master) prepareGeneration(ctx context.Context, log zerolog.Logger, n int, have []*listener) (*generation, error) {
-	cfg, err := m.opts.Reload()
+	loaded, err := m.opts.Reload(ctx)
 	if err != nil {
 		return nil, err
 	}
+	cfg := loaded.Config
+	gen := &generation{n: n, cfg: cfg, file: loaded.File}
+	gen.spawns = gen.file != nil || cfg.Preload
 	if err := checkIdentity(cfg); err != nil {
-		return nil, err
+		return gen, err
 	}
-	python, err := m.opts.FindPython(ctx, cfg.Python, cfg.Chdir, getenv(m.opts.Environ))
-	if err != nil {
-		return nil, err
-	}
-	settings, err := json.Marshal(cfg)
-	if err != nil {
-		return nil, err
+	if err := m.findPython(ctx, gen); err != nil {
+		return gen, err
 	}
 	binds, err := m.binds(cfg)
 	if err != nil {
-		return nil, err
+		return gen, err
 	}
-	gen := &generation{n: n, cfg: cfg, settings: settings, python: python}
 	gen.listeners, err = bindAll(ctx, log, binds, cfg, have)
 	if errors.Is(err, errLogged) {
 		err = errCannotBind
 	}
-	if err != nil {
-		return nil, err
-	}
-	if err := m.addSpawner(ctx, gen); err != nil {
-		return nil, errors.Join(err, closeListeners(without(gen.listeners, have)))
-	}
-	return gen, nil
+	return gen, err
 }
 
 // errCannotBind ends a reload; the log has said what is wrong with which address.
@@ -121,6 +118,7 @@ var errCannotBind = errors.New("an address cannot be bound")
 func (e preparedEvent) apply(m *Master) {
 	m.preparing = false
 	if e.err == nil {
+		m.keep(e.gen.spawner)
 		m.follow(e.gen.spawner)
 		// Those that are not adopted are swept up.
 		m.sockets = append(m.sockets, without(e.gen.listeners, m.sockets)...)

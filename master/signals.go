@@ -64,6 +64,7 @@ func (m *Master) wind() {
 		return
 	}
 	m.log.Info().Msg("graceful stop of workers")
+	m.tellWorkers(m.target, 0)
 	m.target = 0
 	if m.reload != nil {
 		m.reload.target = 0
@@ -141,7 +142,9 @@ func (m *Master) scale(by int) {
 	if m.stop != nil {
 		return
 	}
+	before := m.target
 	m.target = max(m.target+by, 1)
+	m.tellWorkers(before, m.target)
 	if m.reload != nil {
 		m.reload.target = max(m.reload.target+by, 1)
 	}

@@ -118,7 +118,7 @@ func simulateWith(t *testing.T, cfg config.Config, script func(*proc), change, b
 			Environ:    s.environ,
 			Dir:        "/",
 			Stderr:     io.Discard,
-			Reload:     func() (*config.Config, error) { return s.next, s.reload },
+			Reload:     func(context.Context) (*Loaded, error) { return &Loaded{Config: s.next}, s.reload },
 			FindPython: func(ctx context.Context, _, _ string, _ func(string) string) (ipc.Python, error) { return s.find(ctx) },
 		}, s.env())
 		s.forked = strings.Contains(t.Name(), "Forked")

@@ -32,6 +32,8 @@ type startSpec struct {
 	env   []string // whole environment
 	boot  []byte   // JSON of an ipc.Boot
 	age   int
+	// replaces is the pid of the worker this one will replace, 0 for none.
+	replaces int
 	// spawner forks the worker; nil: it is executed.
 	spawner *spawner.Process
 	// Descriptors, owned by the caller.
@@ -79,7 +81,7 @@ func startProcess(s *startSpec) (pid int, status statusPipe, err error) {
 	fds[ipc.FDHandoffWrite-firstExtra] = s.handoff[1]
 	fds = append(fds, s.listeners...)
 	if s.spawner != nil {
-		err = s.spawner.Fork(s.age, fds)
+		err = s.spawner.Fork(s.age, s.replaces, fds)
 	} else {
 		pid, err = execute(s, fds)
 	}
@@ -177,8 +179,9 @@ func (p *osStatus) Finish() { _ = p.file.SetReadDeadline(time.Unix(1, 0)) }
 // Close implements io.Closer.
 func (p *osStatus) Close() error { return p.file.Close() }
 
-// systemdListenVars name descriptors by number that a worker does not have.
-var systemdListenVars = []string{"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}
+// masterVars are for the master alone: they name descriptors that a worker does not
+// have.
+var masterVars = []string{"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", envHandover}
 
 // workerEnviron returns the environment of a worker: the one the master was
 // started with, without what was meant for the master alone; SERVER_SOFTWARE,
@@ -187,7 +190,7 @@ func workerEnviron(start, rawEnv []string) []string {
 	var env []string
 	set := func(kv string) { env = setVariable(env, kv) }
 	for _, kv := range start {
-		if name, _, _ := strings.Cut(kv, "="); !slices.Contains(systemdListenVars, name) {
+		if name, _, _ := strings.Cut(kv, "="); !slices.Contains(masterVars, name) {
 			set(kv)
 		}
 	}
@@ -230,6 +233,17 @@ func (m *Master) spawn(now time.Time) {
 	if live >= m.target {
 		w.surge = true
 	}
+}
+
+// replacing returns the pid of the worker that the next one is to replace, 0 if
+// there is none.
+func (m *Master) replacing() int {
+	if live, _ := m.count(); live >= m.target {
+		if w := m.replaceable(); w != nil {
+			return w.pid
+		}
+	}
+	return 0
 }
 
 func (m *Master) logBooting(w *worker) {
@@ -275,6 +289,7 @@ func (m *Master) startSpec(w *worker) (*startSpec, error) {
 	spec := &startSpec{
 		title:      workerTitle(w.gen.cfg),
 		age:        w.age,
+		replaces:   m.replacing(),
 		spawner:    w.spawner,
 		dir:        w.gen.cfg.Chdir,
 		env:        workerEnviron(m.opts.Environ, w.gen.cfg.Env),

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
 
 	"gowsgi/internal/sys"
@@ -39,9 +40,11 @@ type spawnerState struct {
 	*spawner.Process
 	started time.Time
 	wave    int // see backoff
-	closed  bool
-	killAt  time.Time // zero: never
-	killed  string    // why the master killed it
+	// followed: its reports are events.
+	followed bool
+	closed   bool
+	killAt   time.Time // zero: never
+	killed   string    // why the master killed it
 }
 
 // spawnerReport is a report of a spawner.
@@ -53,45 +56,55 @@ type respawnedEvent struct {
 	err error
 }
 
-// addSpawner starts the spawner of a generation that wants one, and prepares it.
-// It runs outside of the loop: importing an application takes its time. After an
-// error there is none.
-func (m *Master) addSpawner(ctx context.Context, gen *generation) error {
-	gen.spawns = gen.cfg.Preload
-	if !gen.spawns {
-		return nil
-	}
+// startSpawner starts a spawner in dir.
+func startSpawner(o *Options, python ipc.Python, dir string) (*spawner.Process, error) {
 	// Workers lose their parent while they are forked; they become the master's.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("becoming the parent of forked workers: %w", err)
+		return nil, fmt.Errorf("becoming the parent of forked workers: %w", err)
 	}
 	stdin, err := devNull()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	cfg := gen.cfg
-	p, err := spawner.Start(spawner.Options{
+	return spawner.Start(spawner.Options{
 		Program: selfExe,
 		Title:   "gowsgi: spawner",
-		Image:   m.opts.SpawnerImage(gen.python),
-		Dir:     cfg.Chdir,
-		Env:     workerEnviron(m.opts.Environ, nil),
+		Image:   o.SpawnerImage(python),
+		Dir:     dir,
+		Env:     workerEnviron(o.Environ, nil),
 		Stdin:   stdin,
 		Stdout:  os.Stdout,
 		Stderr:  os.Stderr,
 	})
-	if err != nil {
-		return err
+}
+
+// addSpawner prepares the spawner of a generation that wants one: that of its
+// configuration file, or else, to preload the application, a new one. state is
+// that of the spawner before it. It runs outside of the loop: importing an
+// application takes its time. After an error there is none.
+func (m *Master) addSpawner(ctx context.Context, log zerolog.Logger, gen *generation, state map[string]string) (err error) {
+	if !gen.spawns {
+		return nil
+	}
+	cfg := gen.cfg
+	p := gen.file.take()
+	if p == nil {
+		if p, err = startSpawner(&m.opts, gen.python, cfg.Chdir); err != nil {
+			return err
+		}
 	}
 	order := &ipc.Order{
 		Order: ipc.OrderPrepare, Argv: m.opts.Args, Chdir: cfg.Chdir, PythonPath: cfg.PythonPath, Env: cfg.Env,
-		Preload: cfg.Preload, Module: cfg.App.Module, Attr: cfg.App.Attr,
-		Title: "gowsgi: spawner [" + cfg.ProcName + "]", WorkerTitle: workerTitle(cfg),
+		Preload: cfg.Preload || m.opts.Check, Module: cfg.App.Module, Attr: cfg.App.Attr,
+		Title: "gowsgi: spawner [" + cfg.ProcName + "]", WorkerTitle: workerTitle(cfg), State: state,
+	}
+	if gen.file != nil {
+		order.Settings = cfg.Settings()
 	}
 	if id, ok := cfg.Identity(); ok && cfg.Preload && id.Differs() {
 		order.Identity = &ipc.Identity{UID: id.UID, GID: id.GID, Groups: id.Groups}
 	}
-	if _, err := p.Do(ctx, order, func(ipc.Report) {}); err != nil {
+	if _, err := p.Do(ctx, order, func(r ipc.Report) { logReport(&log, r) }); err != nil {
 		return discard(p, err)
 	}
 	gen.spawner = p
@@ -102,11 +115,12 @@ func (m *Master) addSpawner(ctx context.Context, gen *generation) error {
 // is that it did.
 func discard(p *spawner.Process, err error) error {
 	_ = p.Close()
-	if !errors.Is(err, spawner.ErrGone) {
+	gone := errors.Is(err, spawner.ErrGone)
+	if !gone {
 		_ = kill(p.PID, unix.SIGKILL)
 	}
 	status, waitErr := sys.Wait(p.PID)
-	if errors.Is(err, spawner.ErrGone) && waitErr == nil {
+	if gone && waitErr == nil {
 		return fmt.Errorf("the spawner %s", endText(status))
 	}
 	return errors.Join(err, waitErr)
@@ -120,8 +134,20 @@ func endText(status unix.WaitStatus) string {
 	return fmt.Sprintf("exited with code %d", status.ExitStatus())
 }
 
-// follow takes a spawner into the loop; p may be nil.
-func (m *Master) follow(p *spawner.Process) {
+// reloadSpawner makes the spawner of a reload, with what hooks stored in the one
+// before it, and runs its hooks.
+func (m *Master) reloadSpawner(ctx context.Context, log zerolog.Logger, gen *generation, before int, state <-chan map[string]string) error {
+	if err := m.addSpawner(ctx, log, gen, waitState(ctx, state)); err != nil {
+		return err
+	}
+	if err := reloadHooks(ctx, log, gen, before); err != nil {
+		return discard(gen.spawner, err)
+	}
+	return nil
+}
+
+// keep takes a spawner into the master's care; p may be nil.
+func (m *Master) keep(p *spawner.Process) {
 	if p == nil {
 		return
 	}
@@ -130,6 +156,14 @@ func (m *Master) follow(p *spawner.Process) {
 	if threads := p.Threads; len(threads) > 0 {
 		m.log.Warn().Strs("threads", threads).Msgf("Threads started before the fork do not run in workers: %s", strings.Join(threads, ", "))
 	}
+}
+
+// follow has what a spawner says from now on come as events; p may be nil.
+func (m *Master) follow(p *spawner.Process) {
+	if p == nil {
+		return
+	}
+	m.spawners[p.PID].followed = true
 	go func() {
 		for r := range p.Reports() {
 			select {
@@ -139,13 +173,6 @@ func (m *Master) follow(p *spawner.Process) {
 			}
 		}
 	}()
-}
-
-// apply implements event.
-func (e spawnerReport) apply(m *Master) {
-	if e.report.Kind == ipc.ReportFailed {
-		m.log.Error().Str("traceback", e.report.Traceback).Msgf("Spawner: %s failed: %s", e.report.Order, e.report.Error)
-	}
 }
 
 // workerStarted is called when a forked worker has said who it is.
@@ -192,9 +219,10 @@ func (m *Master) stillborn(w *worker) {
 	}
 }
 
-// inUse reports whether workers are forked by p, or may be.
+// inUse reports whether workers are forked by p, or may be, or on_exit is still to
+// run there.
 func (m *Master) inUse(p *spawner.Process) bool {
-	if m.stop == nil && (m.gen.spawner == p || m.reload != nil && m.reload.prev.spawner == p) {
+	if m.gen.spawner == p || m.reload != nil && m.reload.prev.spawner == p {
 		return true
 	}
 	for _, w := range m.workers {
@@ -296,6 +324,9 @@ func (m *Master) spawnerDied(s *spawnerState, status unix.WaitStatus) {
 	default:
 		m.log.Error().Int("spawner", s.PID).Msgf("Spawner (pid:%d) %s", s.PID, endText(status))
 	}
+	if m.awaited != "" {
+		m.hookDone(m.awaited)
+	}
 	if m.gen.spawner != s.Process || m.stop != nil {
 		return
 	}
@@ -311,10 +342,11 @@ func (m *Master) spawnerDied(s *spawnerState, status unix.WaitStatus) {
 func (m *Master) respawn(gen *generation) {
 	ctx, cancel := context.WithCancel(context.Background())
 	m.preparing, m.again, m.cancel = true, false, cancel
+	log := m.log
 	go func() {
 		defer cancel()
-		fresh := &generation{cfg: gen.cfg, python: gen.python}
-		err := m.addSpawner(ctx, fresh)
+		fresh := &generation{cfg: gen.cfg, python: gen.python, spawns: true}
+		err := m.replaceSpawner(ctx, log, fresh)
 		select {
 		case m.events <- respawnedEvent{fresh, err}:
 		case <-m.done:
@@ -322,10 +354,38 @@ func (m *Master) respawn(gen *generation) {
 	}()
 }
 
+// replaceSpawner makes another spawner for gen: the configuration file is executed
+// again, for what it makes there; its settings wait for a reload. The hooks are
+// those of a start: nothing of what they did is left.
+func (m *Master) replaceSpawner(ctx context.Context, log zerolog.Logger, gen *generation) error {
+	loaded, err := m.opts.Reload(ctx)
+	if err != nil {
+		return err
+	}
+	if loaded.File == nil && !gen.cfg.Preload {
+		return errors.New("the configuration file is gone")
+	}
+	gen.file = loaded.File
+	if err := m.addSpawner(ctx, log, gen, nil); err != nil {
+		return err
+	}
+	err = runHook(ctx, log, gen, "nworkers_changed", gen.cfg.Workers, nil)
+	for _, name := range []string{"on_starting", "when_ready"} {
+		if err == nil {
+			err = runHook(ctx, log, gen, name)
+		}
+	}
+	if err != nil {
+		return discard(gen.spawner, err)
+	}
+	return nil
+}
+
 // apply implements event.
 func (e respawnedEvent) apply(m *Master) {
 	m.preparing = false
 	if e.err == nil {
+		m.keep(e.gen.spawner)
 		m.follow(e.gen.spawner)
 	}
 	m.reapAll()
@@ -345,6 +405,7 @@ func (e respawnedEvent) apply(m *Master) {
 
 // endSpawners ends all spawners and waits for them, when the loop has ended.
 func (m *Master) endSpawners() {
+	m.runOnExit()
 	for _, s := range m.spawners {
 		if !s.closed {
 			m.closeSpawner(s, time.Now())
@@ -360,7 +421,8 @@ func (m *Master) endSpawners() {
 		select {
 		case <-m.sigchld:
 		case <-m.signals: // it is stopping
-		case <-m.events:
+		case e := <-m.events:
+			e.apply(m)
 		case <-time.After(wait):
 		}
 	}

@@ -52,12 +52,18 @@ func (m *Master) start() error {
 	if err := m.openDeathPipe(); err != nil {
 		return err
 	}
-	err = m.interruptible(func(ctx context.Context) error { return m.addSpawner(ctx, m.gen) })
+	err = m.interruptible(func(ctx context.Context) error { return m.addSpawner(ctx, m.log, m.gen, nil) })
+	m.keep(m.gen.spawner)
+	if err == nil {
+		err = m.startHook("nworkers_changed", cfg.Workers, nil)
+	}
 	if err != nil {
 		return err
 	}
-	m.follow(m.gen.spawner)
 	if err := m.makePIDFile(cfg); err != nil {
+		return err
+	}
+	if err := m.startHook("on_starting"); err != nil {
 		return err
 	}
 	if err := m.bindFirst(cfg, have); err != nil {
@@ -65,6 +71,10 @@ func (m *Master) start() error {
 	}
 	m.logListening()
 	m.log.Info().Msgf("Using worker: %s", cfg.WorkerClass)
+	if err := m.startHook("when_ready"); err != nil {
+		return err
+	}
+	m.follow(m.gen.spawner)
 	if m.twin != nil {
 		go watchTwin(m.twin, m.events, m.done)
 	}
@@ -194,14 +204,20 @@ func checkIdentity(cfg *config.Config) error {
 }
 
 // findFirstPython completes the first generation.
-func (m *Master) findFirstPython(ctx context.Context) error {
-	cfg := m.gen.cfg
-	python, err := m.opts.FindPython(ctx, cfg.Python, cfg.Chdir, getenv(m.opts.Environ))
-	if err != nil {
+func (m *Master) findFirstPython(ctx context.Context) error { return m.findPython(ctx, m.gen) }
+
+// findPython finds the interpreter of a generation, which is the one that has
+// executed its configuration file, and completes what its workers are told.
+func (m *Master) findPython(ctx context.Context, gen *generation) (err error) {
+	cfg := gen.cfg
+	if gen.settings, err = json.Marshal(cfg); err != nil {
 		return err
 	}
-	m.gen.python = python
-	m.gen.settings, err = json.Marshal(cfg)
+	if gen.file != nil {
+		gen.python = gen.file.python
+		return nil
+	}
+	gen.python, err = m.opts.FindPython(ctx, cfg.Python, cfg.Chdir, getenv(m.opts.Environ))
 	return err
 }
 

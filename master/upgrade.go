@@ -67,6 +67,15 @@ func (m *Master) upgrade() {
 		m.log.Warn().Int("master", m.twin.pid).Msgf("USR2 signal ignored. %s exists.", whose)
 		return
 	}
+	if m.tellHook(m.gen, m.gen.spawner, "pre_exec") {
+		m.awaited = "pre_exec"
+		return
+	}
+	m.startUpgrade()
+}
+
+// startUpgrade is upgrade, after the hook.
+func (m *Master) startUpgrade() {
 	q, err := m.queueFor(m.gen.listeners)
 	if err != nil {
 		m.log.Error().Err(err).Msg("A new master could not be started")

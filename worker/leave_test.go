@@ -29,16 +29,16 @@ func TestSignalAtReady(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				p := &process{engine: r.engine, cfg: cfg, log: r.log, parent: &parent{death: death}}
-				quit, booted := make(chan os.Signal, 16), make(chan struct{})
+				p := &process{engine: r.engine, cfg: cfg, log: r.log, parent: &parent{death: death}, quit: make(chan os.Signal, 16)}
+				booted := make(chan struct{})
 				if tt.signal {
-					quit <- unix.SIGTERM
+					p.quit <- unix.SIGTERM
 				}
 				close(booted)
 				_ = master.Close() // the master is gone, too: nothing to wait for
-				p.leaveWhileBooting(quit, booted)
+				p.leaveWhileBooting(booted)
 				_ = death.Close()
-				if tt.signal && (len(quit) != 1 || <-quit != unix.SIGTERM) {
+				if tt.signal && (len(p.quit) != 1 || <-p.quit != unix.SIGTERM) {
 					t.Fatal("the signal was lost")
 				}
 				waitFor(t, "draining", r.draining.Load)

@@ -297,6 +297,9 @@ func (t *thread) Environ(i int, value []byte) {
 	t.scribe.environ[i] = append(t.scribe.environ[i][:0], value...)
 }
 
+// Sent implements python.Handler.
+func (t *thread) Sent() int64 { return t.sent }
+
 // Failed implements python.Handler.
 func (t *thread) Failed(phase python.Phase, traceback string) {
 	if t.c == nil {

@@ -44,6 +44,8 @@ type process struct {
 	outlets  outlet.Outlets
 	engine   *engine
 	main     *thread
+	// quit gets the signals that end the process.
+	quit chan os.Signal
 	// leaving is set by whoever ends the process.
 	leaving atomic.Bool
 }
@@ -87,8 +89,8 @@ func Run() int {
 	// one that is in a call gives its own away only after a while, and the
 	// watcher must not wait for that.
 	runtime.GOMAXPROCS(max(4, runtime.NumCPU()))
-	quit := make(chan os.Signal, 16)
-	signal.Notify(quit, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT)
+	p.quit = make(chan os.Signal, 16)
+	signal.Notify(p.quit, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT)
 	// A HUP meant for the master often reaches all processes of that name. These
 	// are caught and dropped, not ignored: what is ignored stays so in programs
 	// the application starts.
@@ -97,17 +99,17 @@ func Run() int {
 		return p.bootFailed(err)
 	}
 	booted := make(chan struct{})
-	go p.leaveWhileBooting(quit, booted)
+	go p.leaveWhileBooting(booted)
 	if code, ok := p.boot(); !ok {
 		return code
 	}
 	close(booted)
-	return p.serve(quit)
+	return p.serve()
 }
 
 // leaveWhileBooting ends the process when it is told to, or left alone, before it
 // serves: there is nothing to finish. It returns when booted is closed.
-func (p *process) leaveWhileBooting(quit chan os.Signal, booted chan struct{}) {
+func (p *process) leaveWhileBooting(booted chan struct{}) {
 	gone := make(chan struct{})
 	go func() {
 		p.parent.orphaned()
@@ -116,8 +118,8 @@ func (p *process) leaveWhileBooting(quit chan os.Signal, booted chan struct{}) {
 	select {
 	case <-booted:
 	case <-gone:
-	case sig := <-quit:
-		quit <- sig // there is room; whoever handles signals while serving gets it
+	case sig := <-p.quit:
+		p.quit <- sig // there is room; whoever handles signals while serving gets it
 	}
 	// When both were ready it is not said which was taken.
 	select {
@@ -138,10 +140,21 @@ func (p *process) exit(code int) {
 	os.Exit(code)
 }
 
-// privileged does what may need the master's rights, and then gives them up if
+// privileged does what may need the master's rights, with the interpreter of a
+// spawner if there is one already, and then gives them up if
 // the workers are to run as somebody else. Who only checks an application and is
 // not root checks it as who he is.
 func (p *process) privileged() (err error) {
+	if python.Spawned() {
+		// Python runs already, and what is to run as the master is now due
+		// (gunicorn: post_fork).
+		if err := p.startPython(); err != nil {
+			return err
+		}
+		if err := python.Hook("post_fork"); err != nil {
+			return err
+		}
+	}
 	check := p.parent.boot.Check
 	if !check {
 		if err := p.openAccess(); err != nil {
@@ -158,24 +171,49 @@ func (p *process) privileged() (err error) {
 // boot starts CPython and loads the application. Without it, ok is false and
 // code the exit code; the master has been told.
 func (p *process) boot() (code int, ok bool) {
-	err := python.Start(python.Options{
+	var err error
+	if !python.Spawned() {
+		err = p.startPython()
+	}
+	if err == nil && !python.Preloaded() {
+		err = python.Load(p.cfg.App.Module, p.cfg.App.Attr)
+	}
+	if err == nil && !p.parent.boot.Check {
+		if err = p.prepare(); err == nil {
+			err = python.Hook("post_worker_init")
+		}
+	}
+	if err != nil {
+		return p.bootFailed(err), false
+	}
+	return 0, !p.parent.boot.Check
+}
+
+func (p *process) startPython() error {
+	return python.Start(python.Options{
 		Library:    p.parent.boot.Python.Library,
 		Executable: p.parent.boot.Python.Executable,
 		Argv:       p.parent.boot.Argv,
 		Path:       append([]string{p.cfg.Chdir}, p.cfg.PythonPath...),
 		FaultFD:    p.errorLog.Fd(),
 		ForkClose:  p.parent.inherited(),
+		Log:        p.logHook,
+		Signalled: func(number int) {
+			select {
+			case p.quit <- unix.Signal(number):
+			default: // there are enough already
+			}
+		},
 	})
-	if err == nil && !python.Preloaded() {
-		err = python.Load(p.cfg.App.Module, p.cfg.App.Attr)
+}
+
+// logHook writes what a hook logs.
+func (p *process) logHook(level, message, traceback string) {
+	e := p.log.WithLevel(logging.ParseLevel(level))
+	if traceback != "" {
+		e = e.Str(logging.FieldTraceback, traceback)
 	}
-	if err == nil && !p.parent.boot.Check {
-		err = p.prepare()
-	}
-	if err != nil {
-		return p.bootFailed(err), false
-	}
-	return 0, !p.parent.boot.Check
+	e.Msg(message)
 }
 
 // bootFailed tells the master why, and returns the exit code.
@@ -285,11 +323,11 @@ func (p *process) bases() error {
 }
 
 // serve accepts until the worker is told to leave, then drains and ends CPython.
-func (p *process) serve(quit chan os.Signal) int {
+func (p *process) serve() int {
 	e := p.engine
 	reopen := make(chan os.Signal, 1)
 	signal.Notify(reopen, unix.SIGUSR1)
-	go p.handleSignals(quit, reopen)
+	go p.handleSignals(reopen)
 	if err := e.startWatcher(); err != nil {
 		return p.bootFailed(err)
 	}
@@ -341,16 +379,23 @@ func (p *process) leave() int {
 		wait = finalizeWait
 	}
 	time.AfterFunc(wait, func() { p.exit(0) })
+	if python.Spawned() {
+		p.main.py.AttachMain()
+		if err := python.Hook("worker_exit"); err != nil {
+			p.log.Error().Err(err).Msg("Exception during worker exit")
+		}
+		p.main.py.DetachMain()
+	}
 	p.main.py.Finalize()
 	return 0
 }
 
 // handleSignals acts on signals while the worker serves. It lives as long as the
 // process.
-func (p *process) handleSignals(quit, reopen chan os.Signal) {
+func (p *process) handleSignals(reopen chan os.Signal) {
 	for {
 		select {
-		case sig := <-quit:
+		case sig := <-p.quit:
 			p.engine.drain()
 			wait := p.cfg.GracefulTimeout
 			if sig != unix.SIGTERM {

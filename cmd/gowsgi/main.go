@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -53,31 +54,30 @@ func run(title *sys.Title, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "\nError: %v\n", err)
 		return exitStart
 	}
-	load := func() (*config.Command, error) { return loadConfig(os.Args[1:], dir) }
-	cmd, err := load()
-	if err != nil {
-		reportConfigError(stderr, err)
-		return config.ExitCode(err)
-	}
 	opts := master.Options{
 		Args:       os.Args,
 		Environ:    os.Environ(),
 		Dir:        dir,
 		Stderr:     stderr,
-		Warnings:   cmd.Warnings,
 		FindPython: pyfind.Find,
 		SpawnerImage: func(p ipc.Python) []byte {
 			return python.SpawnerImage(p.Library, p.Executable)
 		},
 		SetTitle: title.Set,
-		Reload: func() (*config.Config, error) {
-			cmd, err := load()
-			if err != nil {
-				return nil, err
-			}
-			return cmd.Config, nil
-		},
 	}
+	opts.Reload = func(ctx context.Context) (*master.Loaded, error) {
+		cmd, file, err := loadConfig(ctx, &opts)
+		if err != nil {
+			return nil, err
+		}
+		return &master.Loaded{Config: cmd.Config, File: file}, nil
+	}
+	cmd, file, err := loadConfig(context.Background(), &opts)
+	if err != nil {
+		reportConfigError(stderr, err)
+		return config.ExitCode(err)
+	}
+	opts.Warnings, opts.File = cmd.Warnings, file
 	switch cmd.Action {
 	case config.ActionHelp:
 		config.Help(stdout)
@@ -94,35 +94,54 @@ func run(title *sys.Title, stdout, stderr io.Writer) int {
 	return master.New(cmd.Config, opts).Run()
 }
 
-// loadConfig reads all sources.
-func loadConfig(args []string, dir string) (*config.Command, error) {
-	src, err := config.Parse(args, os.Getenv, dir)
+// loadConfig reads all sources. A configuration file in Python is executed, by a
+// process that is returned.
+func loadConfig(ctx context.Context, o *master.Options) (*config.Command, *master.Executed, error) {
+	src, err := config.Parse(o.Args[1:], os.Getenv, o.Dir)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if a := src.Action(); a == config.ActionHelp || a == config.ActionVersion {
-		return src.Load(nil)
+		cmd, err := src.Load(nil)
+		return cmd, nil, err
 	}
 	file, err := src.File()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var values *config.Values
+	var (
+		values   *config.Values
+		executed *master.Executed
+	)
 	switch file.Kind {
 	case config.FileTOML:
-		if values, err = file.Read(); err != nil {
-			return nil, err
-		}
+		values, err = file.Read()
 	case config.FilePython, config.FileModule:
-		return nil, fmt.Errorf("%s: configuration files in Python are not supported yet; -c /dev/null reads none", file.Text)
+		if executed, err = master.Execute(ctx, file, o); err == nil {
+			values = executed.Values
+		}
 	}
-	return src.Load(values)
+	if err != nil {
+		return nil, nil, err
+	}
+	cmd, err := src.Load(values)
+	if err != nil {
+		return nil, nil, errors.Join(err, executed.Discard())
+	}
+	return cmd, executed, nil
 }
 
 // reportConfigError writes what gunicorn would: a usage for a command line that
 // cannot be understood, one line for a value that is refused.
 func reportConfigError(w io.Writer, err error) {
-	var usage *config.UsageError
+	var (
+		usage *config.UsageError
+		file  *master.FileError
+	)
+	if errors.As(err, &file) {
+		file.Report(w)
+		return
+	}
 	if errors.As(err, &usage) {
 		fmt.Fprintf(w, "usage: gowsgi [flags] MODULE[:VARIABLE]\ngowsgi: error: %v\n", err)
 		return

@@ -37,7 +37,7 @@ const (
 // written to concurrently. Each event goes to the sinks, too.
 func New(w io.Writer, format, level string, pid int, sinks ...Sink) zerolog.Logger {
 	lw := &writer{w: w, now: time.Now, pid: strconv.Itoa(pid), json: format == FormatJSON, sinks: sinks}
-	return zerolog.New(lw).Level(parseLevel(level))
+	return zerolog.New(lw).Level(ParseLevel(level))
 }
 
 // Sink is told of the events of a logger, beside its file.
@@ -53,7 +53,9 @@ type Sink interface {
 // would end the process; this does not.
 func Critical(l *zerolog.Logger) *zerolog.Event { return l.WithLevel(zerolog.FatalLevel) }
 
-func parseLevel(name string) zerolog.Level {
+// ParseLevel returns the level of gunicorn's name for it; that of any other word is
+// info, as under gunicorn.
+func ParseLevel(name string) zerolog.Level {
 	switch name {
 	case "debug":
 		return zerolog.DebugLevel

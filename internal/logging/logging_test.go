@@ -22,7 +22,7 @@ func fixed(format, level string) (zerolog.Logger, *countingBuffer) {
 		return time.Date(2026, 11, 22, 16, 49, 46, 123_456_789, time.FixedZone("", 3600))
 	}
 	w := &writer{w: &out, now: now, pid: "14017", json: format == FormatJSON}
-	return zerolog.New(w).Level(parseLevel(level)), &out
+	return zerolog.New(w).Level(ParseLevel(level)), &out
 }
 
 // countingBuffer counts the writes: each event must be one.

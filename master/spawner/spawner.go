@@ -39,7 +39,7 @@ type Process struct {
 	// PID is the process's. It is the caller's child, and the caller waits for it.
 	PID int
 	// Threads are the names of threads that were started in it and that workers
-	// will not have, as the last report of Do said.
+	// will not have, as far as Do was told.
 	Threads []string
 	conn    *net.UnixConn
 	reports chan ipc.Report
@@ -164,7 +164,7 @@ func (p *Process) Do(ctx context.Context, o *ipc.Order, other func(ipc.Report)) 
 			case r.Kind == ipc.ReportFailed:
 				return r, &Failure{r}
 			default:
-				p.Threads = r.Threads
+				p.Threads = append(p.Threads, r.Threads...)
 				return r, nil
 			}
 		case <-ctx.Done():
@@ -174,12 +174,12 @@ func (p *Process) Do(ctx context.Context, o *ipc.Order, other func(ipc.Report)) 
 }
 
 // Fork orders a worker with these descriptors, ipc.FDDeath first, which the
-// caller keeps.
-func (p *Process) Fork(age int, fds []int) error {
+// caller keeps. It is to replace the one whose pid is replaces, if that is not 0.
+func (p *Process) Fork(age, replaces int, fds []int) error {
 	if len(fds) > ipc.MaxSpawned {
 		return fmt.Errorf("%d descriptors for a worker, at most %d can be passed to it by the spawner", len(fds), ipc.MaxSpawned)
 	}
-	if err := p.Send(&ipc.Order{Order: ipc.OrderFork, Age: age}); err != nil {
+	if err := p.Send(&ipc.Order{Order: ipc.OrderFork, Age: age, Replaces: replaces}); err != nil {
 		return err
 	}
 	return p.write([]byte{0}, unix.UnixRights(fds...))

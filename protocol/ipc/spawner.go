@@ -1,5 +1,7 @@
 package ipc
 
+import "encoding/json"
+
 // The spawner, if there is one, is a process of the same binary with CPython and
 // without Go, which forks the workers; see worker/python/spawn.c. It inherits a
 // control socket (SOCK_SEQPACKET), on which each message is a JSON object: the
@@ -24,12 +26,20 @@ const MaxSpawned = 64
 
 // Names of orders.
 const (
+	// OrderRead executes the configuration file File: a Python file at Path, or the
+	// module Module. It is reported, with File. It comes first, or never.
+	OrderRead = "read"
 	// OrderPrepare makes the spawner what a worker is before it loads its
 	// application, and loads it if Preload is set. It is reported.
 	OrderPrepare = "prepare"
 	// OrderFork starts a worker, which sends KindStarted on its status pipe. Only
 	// a failure is reported.
 	OrderFork = "fork"
+	// OrderHook runs the hook Hook of the server with further Args. It is reported.
+	OrderHook = "hook"
+	// OrderState asks for what hooks have stored on the server object. It is
+	// reported, with State.
+	OrderState = "state"
 )
 
 // Order is what the master wants of a spawner.
@@ -50,8 +60,18 @@ type Order struct {
 	// Identity is whom to become before the application is loaded, nil: nobody
 	// else. Without Preload the workers do that themselves.
 	Identity *Identity `json:"identity,omitempty"`
-	// Age is the worker's, for OrderFork.
-	Age int `json:"age,omitempty"`
+	// Settings is what server.cfg shows; State is that of an earlier spawner.
+	Settings map[string]any    `json:"settings,omitempty"`
+	State    map[string]string `json:"state,omitempty"`
+	// For OrderRead.
+	File string `json:"file,omitempty"`
+	Path string `json:"path,omitempty"`
+	// For OrderFork: the worker's age, and the pid of the one it is to replace.
+	Age      int `json:"age,omitempty"`
+	Replaces int `json:"replaces,omitempty"`
+	// For OrderHook.
+	Hook string `json:"hook,omitempty"`
+	Args []any  `json:"args,omitempty"`
 }
 
 // Identity is a user, a group, and all supplementary groups.
@@ -65,13 +85,23 @@ type Identity struct {
 const (
 	ReportDone   = "done"
 	ReportFailed = "failed"
+	// ReportLog is a line for the log: Level, Message, Traceback.
+	ReportLog = "log"
 )
 
 // Report is what a spawner says.
 type Report struct {
 	Kind string `json:"kind"`
-	// Order is what was done or failed.
+	// Order is what was done or failed, Hook which of them.
 	Order string `json:"order"`
+	Hook  string `json:"hook,omitempty"`
+	// File is the JSON of a config.Values, for OrderRead.
+	File json.RawMessage `json:"file,omitempty"`
+	// State is for OrderState.
+	State map[string]string `json:"state,omitempty"`
+	// Level is debug, info, warning, error or critical.
+	Level   string `json:"level,omitempty"`
+	Message string `json:"message,omitempty"`
 	// Threads are those that were started in the spawner: workers have none of
 	// them. For ReportDone of OrderPrepare.
 	Threads []string `json:"threads,omitempty"`

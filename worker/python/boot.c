@@ -95,6 +95,11 @@ static PyMethodDef functions[] = {
     {"client_disconnected", gw_client_disconnected, METH_NOARGS,
      "Tells whether the client of the request of this thread has gone."},
     {"early_hints", gw_early_hints, METH_O, "Sends a 103 response with these headers."},
+    {"application", gw_get_application, METH_NOARGS, NULL},
+    {"set_application", gw_set_application, METH_O, NULL},
+    {"set_request_hooks", gw_set_request_hooks, METH_VARARGS, NULL},
+    {"log", gw_log, METH_VARARGS, NULL},
+    {"signalled", gw_signalled, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -217,9 +222,9 @@ int gw_insert_path(const char *dir) {
   return ok ? 0 : -1;
 }
 
-/* explain turns the pending exception of a load into a code (3 or 4), one line
+/* gw_explain turns the pending exception of a load into a code (3 or 4), one line
  * and a traceback, both malloc'ed. */
-static int explain(char **error, char **traceback) {
+int gw_explain(char **error, char **traceback) {
   int code = 3;
   PyObject *value = take_exception();
   PyObject *describe = gw_helper("describe");
@@ -246,7 +251,7 @@ int gw_load_application(const char *module, const char *attr, char **error, char
   PyObject *m = py.PyUnicode_DecodeFSDefault(module);
   PyObject *a = py.PyUnicode_DecodeFSDefault(attr);
   PyObject *app = load && m && a ? py.PyObject_CallFunctionObjArgs(load, m, a, NULL) : NULL;
-  int code = app ? 0 : explain(error, traceback);
+  int code = app ? 0 : gw_explain(error, traceback);
   py.Py_DecRef(a);
   py.Py_DecRef(m);
   py.Py_DecRef(load);

@@ -71,6 +71,9 @@ typedef struct gw_thread {
   uint32_t *seen;         /* per hash of a key: the last request that had it */
   uint32_t serial;        /* of the running request, for seen */
   int taken;              /* the application has taken the connection over */
+  /* For hooks, of the running request: what the one before it returned, and what
+   * start_response got. */
+  PyObject *request, *status, *sent_headers;
   char err[GW_ERR];       /* why a callback refused, NUL-terminated */
 } gw_thread;
 
@@ -137,6 +140,9 @@ int gw_preloaded(void);
 int gw_adopt(void);
 char **gw_environment(void);
 
+/* hooks.c */
+int gw_hook(const char *name, char **error, char **traceback);
+
 /* Internal to the C side. */
 extern PyObject *gw_application;
 PyObject *gw_module(const char *name, PyMethodDef *functions, const char *source);
@@ -152,6 +158,15 @@ PyObject *gw_early_hints(PyObject *self, PyObject *headers);
 PyObject *gw_read_body(PyObject *self, PyObject *args);
 PyObject *gw_client_fd(PyObject *self, PyObject *take);
 PyObject *gw_client_disconnected(PyObject *self, PyObject *none);
+int gw_explain(char **error, char **traceback);
+extern int gw_hooked;
+int gw_run_hooked(gw_thread *t, int (*run)(gw_thread *));
+void gw_keep_response(gw_thread *t, PyObject *status, PyObject *headers);
+PyObject *gw_get_application(PyObject *self, PyObject *ignored);
+PyObject *gw_set_application(PyObject *self, PyObject *app);
+PyObject *gw_set_request_hooks(PyObject *self, PyObject *args);
+PyObject *gw_log(PyObject *self, PyObject *args);
+PyObject *gw_signalled(PyObject *self, PyObject *number);
 
 /* Phases gw_report names. */
 enum { GW_IN_APPLICATION = 0, GW_IN_CLOSE = 1, GW_IN_SIGNAL_HANDLER = 2 };

@@ -74,6 +74,29 @@ func gwgoEnviron(index C.uint64_t, i C.int, v C.gw_bytes) {
 	threads[index].handler.Environ(int(i), lent(v))
 }
 
+//export gwgoSent
+func gwgoSent(index C.uint64_t) C.int64_t { return C.int64_t(threads[index].handler.Sent()) }
+
+// logHook and signalled are those of Options, set once by Start.
+var (
+	logHook   func(level, message, traceback string)
+	signalled func(number int)
+)
+
+//export gwgoLog
+func gwgoLog(level, message, traceback C.gw_bytes) {
+	if logHook != nil {
+		logHook(string(lent(level)), string(lent(message)), string(lent(traceback)))
+	}
+}
+
+//export gwgoSignalled
+func gwgoSignalled(number C.int) {
+	if signalled != nil {
+		signalled(int(number))
+	}
+}
+
 //export gwgoError
 func gwgoError(index C.uint64_t, phase C.int, text C.gw_bytes) {
 	threads[index].handler.Failed(Phase(phase), string(lent(text)))

@@ -236,6 +236,8 @@ def reraise(exc_info):
 def enable_faulthandler(fd):
     import faulthandler
 
+    global fault_fd
+    fault_fd = fd
     faulthandler.disable()  # the spawner's; enabling it twice would do nothing
     faulthandler.enable(file=fd, all_threads=True)
 

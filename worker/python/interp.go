@@ -34,6 +34,11 @@ type Options struct {
 	// ForkClose lists descriptors that are closed in every child the application
 	// forks, so that none of them outlives the server.
 	ForkClose []int
+	// Log gets what hooks log: level is debug, info, warning, error or critical.
+	// Signalled gets signals that a hook has seen. Both are called on any thread,
+	// with the GIL held, and must not block. Without hooks both may be nil.
+	Log       func(level, message, traceback string)
+	Signalled func(number int)
 }
 
 // Error is a failure of the application to load.
@@ -54,6 +59,7 @@ func (e *Error) Error() string { return e.Message }
 // itself, with a message on standard error and exit code 1, when its standard
 // library cannot be found.
 func Start(o Options) error {
+	logHook, signalled = o.Log, o.Signalled
 	if !Spawned() {
 		if err := begin(o); err != nil {
 			return err
@@ -125,7 +131,11 @@ func Load(module, attr string) error {
 	defer C.free(unsafe.Pointer(m))
 	defer C.free(unsafe.Pointer(a))
 	var line, traceback *C.char
-	code := C.gw_load_application(m, a, &line, &traceback)
+	return loadError(C.gw_load_application(m, a, &line, &traceback), line, traceback)
+}
+
+// loadError makes the error of a code that C returned, and frees the texts.
+func loadError(code C.int, line, traceback *C.char) error {
 	if code == 0 {
 		return nil
 	}

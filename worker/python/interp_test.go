@@ -341,6 +341,9 @@ func (r *recorder) Environ(i int, value []byte) {
 	r.wanted[i] = string(value)
 }
 
+// Sent implements python.Handler.
+func (r *recorder) Sent() int64 { return int64(len(r.body())) }
+
 // Failed implements python.Handler.
 func (r *recorder) Failed(phase python.Phase, traceback string) {
 	r.failures = append(r.failures, failure{phase, traceback})

@@ -199,6 +199,7 @@ static PyObject *start(gw_thread *t, PyObject *self, PyObject *status, PyObject 
   if (n < 0) goto out;
   int code = gwgoStartResponse(t->index, line, t->headers, (size_t)n, exc_info != NULL, t->err);
   if (refuse(t, code, exc_info) != 0) goto out;
+  if (gw_hooked) gw_keep_response(t, status, list);
   ret = py.PyCFunction_NewEx(&write_def, self, NULL);
 out:
   py.Py_DecRef(list);
@@ -565,7 +566,8 @@ int gw_call(gw_thread *t) {
     t->environ = gw_environ(t);
   }
   if (t->environ) {
-    r = run(t);
+    if (!gw_hooked) r = run(t);
+    else r = gw_run_hooked(t, run);
     if (nwanted) give_wanted(t);
   } else {
     gw_report(t, GW_IN_APPLICATION);

@@ -239,32 +239,24 @@ static PyObject *set_title(PyObject *self, PyObject *bytes) {
   return py.None;
 }
 
-/* set_application(app) makes it the one that workers serve. */
-static PyObject *set_application(PyObject *self, PyObject *app) {
-  (void)self;
-  py.Py_IncRef(app);
-  gw_application = app;
-  py.Py_IncRef(py.None);
-  return py.None;
-}
-
 static PyMethodDef functions[] = {
     {"catch_signals", catch_signals, METH_NOARGS, NULL},
     {"fork_worker", fork_worker, METH_O, NULL},
-    {"set_application", set_application, METH_O, NULL},
     {"set_title", set_title, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 
-/* serve runs spawner.py's serve(control, master), which returns in workers, and in
- * the spawner when the master has closed the other end. It returns -1 with an
- * exception. */
-static int serve(const char *source) {
+/* serve runs spawner.py's serve, which returns in workers, and in the spawner when
+ * the master has closed the other end. It returns -1 with an exception. */
+static int serve(const char *source, const char *hooks) {
   PyObject *dict = gw_module("_gowsgi_spawner", functions, source);
   PyObject *f = dict ? py.PyDict_GetItemString(dict, "serve") : NULL; /* borrowed */
   PyObject *fd = py.PyLong_FromLong(control), *pid = py.PyLong_FromLong(master);
-  PyObject *r = f && fd && pid ? py.PyObject_CallFunctionObjArgs(f, fd, pid, NULL) : NULL;
+  PyObject *text = py.PyUnicode_DecodeFSDefault(hooks); /* it is ASCII */
+  PyObject *r =
+      f && fd && pid && text ? py.PyObject_CallFunctionObjArgs(f, fd, pid, text, NULL) : NULL;
   int ok = r != NULL;
+  py.Py_DecRef(text);
   py.Py_DecRef(fd);
   py.Py_DecRef(pid);
   py.Py_DecRef(r);
@@ -272,24 +264,24 @@ static int serve(const char *source) {
 }
 
 /* spawner is the life of a spawner; it returns in workers only. The image, made by
- * SpawnerImage in Go, is four strings: library, interpreter, helper.py and
- * spawner.py. */
+ * SpawnerImage in Go, is five strings: library, interpreter, helper.py, spawner.py
+ * and hooks.py. */
 static void spawner(void) {
   char err[512] = "the image cannot be read";
   size_t size = 0;
   control = above(FD_CONTROL);
   int image = above(FD_IMAGE);
   char *library = read_image(image, &size);
-  const char *part[4] = {library};
-  for (int i = 1; i < 4 && library; i++) part[i] = part[i - 1] + strlen(part[i - 1]) + 1;
-  if (!library || part[3] > library + size || control < 0 || reserve() != 0 ||
+  const char *part[5] = {library};
+  for (int i = 1; i < 5 && library; i++) part[i] = part[i - 1] + strlen(part[i - 1]) + 1;
+  if (!library || part[4] > library + size || control < 0 || reserve() != 0 ||
       gw_start(part[0], part[1], part[2], err, sizeof err) != 0) {
     fprintf(stderr, "gowsgi: spawner: %s\n", err);
     exit(1);
   }
   close(image);
   gw_enable_faulthandler(2);
-  int failed = serve(part[3]) != 0;
+  int failed = serve(part[3], part[4]) != 0;
   if (failed) {
     char *text = gw_format_exception(NULL);
     fprintf(stderr, "gowsgi: spawner: %s\n", text);

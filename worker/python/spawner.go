@@ -1,6 +1,7 @@
 package python
 
 /*
+#include <stdlib.h>
 #include "bridge.h"
 */
 import "C"
@@ -12,13 +13,17 @@ import (
 	"unsafe"
 )
 
-//go:embed spawner.py
-var spawnerSource string
+var (
+	//go:embed spawner.py
+	spawnerSource string
+	//go:embed hooks.py
+	hooksSource string
+)
 
 // SpawnerImage returns what a spawner, a process of this binary, reads to start
 // CPython: see spawn.c. The arguments are those of Options.
 func SpawnerImage(library, executable string) []byte {
-	return []byte(strings.Join([]string{library, executable, helperSource, spawnerSource}, "\x00"))
+	return []byte(strings.Join([]string{library, executable, helperSource, spawnerSource, hooksSource}, "\x00"))
 }
 
 // Spawned reports whether a spawner has forked this process, so that CPython runs
@@ -27,6 +32,21 @@ func Spawned() bool { return C.gw_spawned() != 0 }
 
 // Preloaded reports whether an application is loaded: by the spawner, or by Load.
 func Preloaded() bool { return C.gw_preloaded() != 0 }
+
+// Hook runs the hook of that name of the configuration file, which the process
+// must have been forked with, on the main thread, whose GIL the caller holds.
+// Without such a hook it does nothing. "post_fork" comes first, before any other
+// code of the application; it also makes what hooks log arrive at Options.Log.
+// The error is an *Error.
+func Hook(name string) error {
+	if !Spawned() {
+		return nil
+	}
+	n := C.CString(name)
+	defer C.free(unsafe.Pointer(n))
+	var line, traceback *C.char
+	return loadError(C.gw_hook(n, &line, &traceback), line, traceback)
+}
 
 // AdoptEnviron makes the environment of a process that Spawned known to Go. Go
 // reads the block the process was executed with, and what Python assigned since

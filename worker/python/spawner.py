@@ -6,6 +6,7 @@ SOCK_SEQPACKET socket, a JSON object; see ipc.Order and ipc.Report.
 """
 
 import _socket
+import errno
 import json
 import os
 import sys
@@ -17,6 +18,10 @@ _MAX_MESSAGE = 1 << 18
 _MAX_FDS = 64
 
 _control = None
+# In a worker, the hooks of the configuration file; None without one.
+hooks = None
+# Lines logged in a worker before there is a log.
+_early = []
 
 
 def _report(kind, **fields):
@@ -24,14 +29,36 @@ def _report(kind, **fields):
     fields["kind"] = kind
     try:
         _control.send(json.dumps(fields).encode())
-    except OSError:
-        pass
+    except OSError as e:
+        if e.errno == errno.EMSGSIZE:
+            error = "the report on %r is too large" % fields.get("order")
+            _report("failed", order=fields.get("order"), code=3, error=error)
 
 
 def _report_exception(exception, **fields):
     code, line, traceback = _gowsgi.describe(exception)
     # The end of a traceback says more than its beginning.
     _report("failed", code=code, error=line[-1000:], traceback=traceback[-50000:], **fields)
+
+
+def _log(level, message, traceback):
+    """Writes a line to the error log, from wherever that is done."""
+    if _control is not None:
+        _report("log", level=level, message=message[:20000], traceback=traceback[-50000:])
+    else:
+        _early.append((level, message, traceback))
+
+
+def _worker_log():
+    """Sends what is logged in a worker to Go, which runs now."""
+    global _log
+    _log = _gowsgi.log
+    while _early:
+        _log(*_early.pop(0))
+
+
+def _emit(level, message, traceback):
+    _log(level, message, traceback)
 
 
 def _receive_descriptors():
@@ -79,7 +106,7 @@ def _prepare(order):
     if order.get("identity"):
         _assume(**order["identity"])
     if order.get("preload"):
-        set_application(_gowsgi.load(order["module"], order["attr"]))  # noqa: F821
+        _gowsgi.set_application(_gowsgi.load(order["module"], order["attr"]))
 
 
 def _share():
@@ -91,42 +118,191 @@ def _share():
     gc.freeze()
 
 
+def _read(order):
+    """Executes the configuration file and returns its names (gunicorn:
+    Application.get_config_from_filename)."""
+    directory = os.getcwd()
+    if directory not in sys.path:
+        sys.path.insert(0, directory)
+    import importlib
+    import importlib.machinery
+    import importlib.util
+
+    if order.get("module"):
+        return vars(importlib.import_module(order["module"]))
+    name = "__config__"
+    loader = importlib.machinery.SourceFileLoader(name, order["path"])
+    if order["path"].endswith(".pyc"):
+        loader = importlib.machinery.SourcelessFileLoader(name, order["path"])
+    spec = importlib.util.spec_from_file_location(name, order["path"], loader=loader)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    loader.exec_module(module)
+    return vars(module)
+
+
+def _resolve(name):
+    """Imports what a hook given as "module.function" stands for."""
+    import importlib
+
+    module, _, attr = name.rpartition(".")
+    return getattr(importlib.import_module(module), attr)
+
+
+def _describe(value, arity):
+    """Returns config.Object: what is to be known of a value that is no data."""
+    kind, text = "instance", repr(value)[:200]
+    if isinstance(value, type):
+        kind, text = "class", value.__module__ + "." + value.__qualname__
+    elif isinstance(value, type(sys)):
+        kind, text = "module", value.__name__
+    elif callable(value):
+        kind, text = "function", getattr(value, "__qualname__", text)
+    return {"kind": kind, "repr": text, "arity": arity(value) if kind == "function" else -1}
+
+
+def _plain(value):
+    """Reports whether JSON carries the value."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return not isinstance(value, dict) or all(isinstance(k, str) for k in value)
+
+
 class _Spawner:
     """What the orders are, by name. A method returns true in a worker."""
 
-    def __init__(self):
+    def __init__(self, master, hooks_source):
+        self.master = master
+        self.hooks_source = hooks_source
         self.shared = False
         self.worker_title = b""
+        self.functions = None  # the hooks, None without a configuration file
+        self.hooks = None
+
+    def read(self, order):
+        module = type(sys)("_gowsgi_hooks")
+        module.__file__ = _gowsgi.__file__
+        sys.modules[module.__name__] = module
+        exec(compile(self.hooks_source, _gowsgi.__file__, "exec"), vars(module))
+        try:
+            names = dict(_read(order))
+            self.functions = {}
+            for name in module.NAMES:
+                if isinstance(names.get(name), str):
+                    names[name] = _resolve(names[name])
+                if callable(names.get(name)):
+                    self.functions[name] = names[name]
+        except BaseException as e:
+            _report_exception(e, order="read")
+            return
+        values, objects = {}, {}
+        for name, value in names.items():
+            if name.startswith("__"):
+                continue
+            if _plain(value):
+                values[name] = value
+            else:
+                objects[name] = _describe(value, module.arity)
+        file = {"file": order["file"], "values": values, "objects": objects}
+        _report("done", order="read", file=file)
 
     def prepare(self, order):
+        set_title(order["title"].encode("utf-8", "surrogateescape"))  # noqa: F821
+        self.worker_title = order["worker_title"].encode("utf-8", "surrogateescape")
         try:
             _prepare(order)
+            if self.functions is not None:
+                self._make_hooks(order)
         except BaseException as e:
             _report_exception(e, order="prepare")
             return
-        self.worker_title = order["worker_title"].encode("utf-8", "surrogateescape")
-        set_title(order["title"].encode("utf-8", "surrogateescape"))  # noqa: F821
         _report("done", order="prepare", threads=_threads())
 
+    def _make_hooks(self, order):
+        import _gowsgi_hooks
+
+        self.hooks = _gowsgi_hooks.Hooks(self.functions, order["settings"], self.master, _emit)
+        server = self.hooks.server
+        server.restore(order.get("state", {}))
+        if order.get("preload"):
+            server.app.callable = _gowsgi.application()
+
+    def hook(self, order):
+        """Runs a hook of the server."""
+        name, args = order["hook"], order.get("args", [])
+        try:
+            if self.hooks is None:
+                pass
+            elif name == "nworkers_changed":
+                self.hooks.workers_changed(*args)
+            elif name == "child_exit":
+                self.hooks.exited(*args)
+            else:
+                self.hooks.call(name, self.hooks.server)
+        except BaseException as e:
+            _report_exception(e, order="hook", hook=name)
+            return
+        _report("done", order="hook", hook=name)
+
+    def state(self, order):
+        """Tells what hooks have stored on the server object."""
+        state = self.hooks.server.state() if self.hooks is not None else {}
+        _report("done", order="state", state=state)
+
     def fork(self, order):
+        worker = None
+        try:
+            if self.hooks is not None:
+                worker = self.hooks.new_worker(order["age"], order.get("replaces", 0))
+                self.hooks.call("pre_fork", self.hooks.server, worker)
+        except BaseException as e:
+            for fd in _receive_descriptors():
+                os.close(fd)
+            _report_exception(e, order="fork", hook="pre_fork")
+            return False
         if not self.shared:
             self.shared = True
             _share()
+        _flush()
         try:
-            if fork_worker(_receive_descriptors()):  # noqa: F821
-                return False
+            pid = fork_worker(_receive_descriptors())  # noqa: F821
         except Exception as e:
             _report_exception(e, order="fork")
             return False
+        if pid:
+            if worker is not None:
+                self.hooks.forked(worker, pid)
+            return False
         set_title(self.worker_title)  # noqa: F821
+        if worker is not None:
+            self.hooks.become(worker)
         return True
 
 
-def serve(control, master):
+def _flush():
+    """Leaves nothing in buffers that each worker would write again."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            pass  # replaced, or closed
+
+
+def worker_hook(name):
+    """Runs a hook in a worker; Go asks for it."""
+    if _log is not _gowsgi.log:
+        _worker_log()
+    if hooks is not None:
+        hooks.run(name)
+
+
+def serve(control, master, hooks_source):
     """Obeys until the master is gone. It also returns in each worker."""
-    global _control
+    global _control, hooks
     _control = _socket.socket(fileno=control)
-    spawner = _Spawner()
+    spawner = _Spawner(master, hooks_source)
     while True:
         message = _control.recv(_MAX_MESSAGE)
         if not message:
@@ -134,4 +310,6 @@ def serve(control, master):
         order = json.loads(message)
         if getattr(spawner, order["order"])(order):
             _control.detach()  # closed already
+            _control = None
+            hooks = spawner.hooks
             return

@@ -87,6 +87,8 @@ type Handler interface {
 	ReadBody(p []byte) (int, string)
 	// Environ gets the i-th of the SetWanted keys.
 	Environ(i int, value []byte)
+	// Sent returns how many bytes of content have been sent so far.
+	Sent() int64
 	// Failed gets an exception of the application as text.
 	Failed(phase Phase, traceback string)
 }
