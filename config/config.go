@@ -77,6 +77,10 @@ type Config struct {
 	// DrainDelay is how long the service goes on as usual after SIGTERM before it
 	// begins to stop, 0 or more.
 	DrainDelay time.Duration `json:"drain_delay"`
+	// WorkerConnections is how many connections a worker has open at most, 0: as
+	// many as it can. gunicorn: worker_connections, there 1000, and only for workers
+	// that keep connections.
+	WorkerConnections int `json:"worker_connections"`
 	// MaxQueue is how many requests may wait for a free application thread; one
 	// more is answered 503. 0: no limit. gunicorn has nothing like it.
 	MaxQueue int `json:"max_queue"`
@@ -101,10 +105,10 @@ type Config struct {
 	SendMinRate int `json:"send_min_rate"`
 	// RequestBuffer is how many bytes of content are read before the call; longer
 	// content is read by the application, as it goes.
-	RequestBuffer int `json:"request_buffer"`
+	RequestBuffer int64 `json:"request_buffer"`
 	// ResponseBuffer is how many bytes the application may be ahead of the client,
 	// per connection; the application's thread waits beyond that.
-	ResponseBuffer int `json:"response_buffer"`
+	ResponseBuffer int64 `json:"response_buffer"`
 	// Sendfile lets the kernel send the files of wsgi.file_wrapper (gunicorn:
 	// sendfile).
 	Sendfile bool `json:"sendfile"`

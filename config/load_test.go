@@ -24,7 +24,7 @@ func TestDefaults(t *testing.T) {
 		Backlog: 2048, Workers: 1, Threads: 1, WorkerClass: "sync",
 		Timeout: 30 * time.Second, GracefulTimeout: 30 * time.Second, KeepAlive: 2 * time.Second,
 		ReloadSurge: 1, LivenessTimeout: time.Minute,
-		MaxQueue:      2048,
+		WorkerConnections: 10000, MaxQueue: 2048,
 		HeaderTimeout: time.Minute, BodyTimeout: time.Minute, BodyMinRate: 240,
 		SendTimeout: time.Minute, SendMinRate: 240, RequestBuffer: 1 << 20, ResponseBuffer: 1 << 20, Sendfile: true,
 		LimitRequestLine: 4094, LimitRequestFields: 100, LimitRequestFieldSize: 8190, HeaderMap: "drop",

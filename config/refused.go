@@ -83,7 +83,6 @@ const (
 
 // refusals is every setting of gunicorn 27 that is not in table.
 var refusals = []refusal{
-	{flag: "worker-connections"},
 	{flag: "asgi-loop", meta: "STRING", noop: true, hint: hintASGI},
 	{flag: "asgi-lifespan", meta: "STRING", noop: true, hint: hintASGI},
 	{flag: "asgi-disconnect-grace-period", meta: "INT", noop: true, hint: hintASGI},

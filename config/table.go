@@ -252,6 +252,12 @@ var table = []setting{
 		accessor: seconds(func(c *Config) *time.Duration { return &c.DrainDelay }),
 	},
 	{
+		name: "worker_connections", flag: "worker-connections", meta: "INT", unit: "connections", section: sectionWorkers,
+		defaults: []string{"10000"},
+		doc:      "How many connections a worker has open at most. At the bound idle ones are closed for new ones, and when none is idle, nothing is accepted. 0 is no bound but that of the process (ulimit -n).",
+		accessor: count(func(c *Config) *int { return &c.WorkerConnections }),
+	},
+	{
 		name: "max_queue", flag: "max-queue", ours: true, meta: "INT", unit: "requests", section: sectionWorkers,
 		defaults: []string{"2048"},
 		doc:      "How many requests may wait while every application thread is busy; one more is answered 503. 0 is no limit.",
@@ -294,16 +300,16 @@ var table = []setting{
 		accessor: count(func(c *Config) *int { return &c.SendMinRate }),
 	},
 	{
-		name: "request_buffer", flag: "request-buffer", ours: true, meta: "INT", unit: "bytes", section: sectionWorkers,
+		name: "request_buffer", flag: "request-buffer", ours: true, meta: "SIZE", unit: "bytes", section: sectionWorkers,
 		defaults: []string{"1048576"},
-		doc:      "How much content of a request is read before it takes an application thread. Longer content is read while the application runs.",
-		accessor: count(func(c *Config) *int { return &c.RequestBuffer }),
+		doc:      "How much content of a request is read before it takes an application thread: bytes, or a number with k, m or g. Longer content is read while the application runs.",
+		accessor: size(func(c *Config) *int64 { return &c.RequestBuffer }),
 	},
 	{
-		name: "response_buffer", flag: "response-buffer", ours: true, meta: "INT", unit: "bytes", section: sectionWorkers,
+		name: "response_buffer", flag: "response-buffer", ours: true, meta: "SIZE", unit: "bytes", section: sectionWorkers,
 		defaults: []string{"1048576"},
-		doc:      "How much of a response is kept for a client that reads slowly, beyond what the kernel keeps. The application's thread waits only for the rest to fit.",
-		accessor: count(func(c *Config) *int { return &c.ResponseBuffer }),
+		doc:      "How much of a response is kept for a client that reads slowly, beyond what the kernel keeps: bytes, or a number with k, m or g. The application's thread waits only for the rest to fit.",
+		accessor: size(func(c *Config) *int64 { return &c.ResponseBuffer }),
 	},
 	{
 		name: "limit_request_line", flag: "limit-request-line", meta: "INT", unit: "bytes", section: sectionSecurity,

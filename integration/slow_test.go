@@ -110,3 +110,64 @@ func TestClientTimeouts(t *testing.T) {
 		})
 	}
 }
+
+// --worker-connections: at the bound the connection that was idle for longest is
+// closed for a new one, and everybody is answered.
+func TestWorkerConnections(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"--threads", "1"}, {"--threads", "2"}} {
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			t.Parallel()
+			s, _ := startOutputs(t, append(args, "--worker-connections", "3", "--keep-alive", "60")...)
+			var kept []*gowsgitest.Conn
+			for range 6 {
+				c := s.Dial()
+				if r := c.Get("/one"); r.Body != "one" {
+					t.Fatalf("got %v", r)
+				}
+				kept = append(kept, c)
+			}
+			for i, c := range kept {
+				if i < 3 {
+					c.WaitClosed()
+				} else if r := c.Get("/one"); r.Body != "one" {
+					t.Errorf("%d: got %v, want it kept", i, r)
+				}
+			}
+		})
+	}
+}
+
+// Hundreds of clients that send, or read, a byte now and then: one worker with one
+// thread answers everybody else meanwhile.
+func TestManySlowClients(t *testing.T) {
+	t.Parallel()
+	s, _ := startOutputs(t)
+	const clients = 200
+	const head = "GET /one HTTP/1.1\r\nHost: x\r\n\r\n"
+	var senders, readers []*gowsgitest.Conn
+	for range clients {
+		senders = append(senders, s.Dial())
+		c := s.Dial()
+		narrow(t, c)
+		c.Send("GET /big?size=1000000 HTTP/1.1\r\nHost: x\r\n\r\n")
+		readers = append(readers, c)
+	}
+	c := s.Dial()
+	for i := range len(head) {
+		for _, slow := range senders {
+			slow.Send(head[i : i+1])
+		}
+		for _, slow := range readers {
+			slow.ReadN(1)
+		}
+		if r := c.Get("/one"); r.Body != "one" {
+			t.Fatalf("round %d: got %v", i, r)
+		}
+	}
+	for _, slow := range senders {
+		if r := slow.Response("GET"); r.Body != "one" {
+			t.Errorf("a slow sender got %v", r)
+		}
+	}
+}

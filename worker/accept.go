@@ -16,10 +16,16 @@ import (
 // only, so that the connections of a burst spread over the workers that wait. It
 // reports whether there was one.
 func (e *engine) accept(t *thread, i int) bool {
+	if e.open >= e.most && !e.makeRoom() {
+		return false
+	}
 	fd, errno := rawAccept(e.listeners[i].fd, &t.peer)
 	switch errno {
 	case 0:
 	case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
+		if e.closeIdle() {
+			return true // it is tried again
+		}
 		e.pauseAccept(errno)
 		return false
 	default: // EAGAIN: a sibling was faster; ECONNABORTED: the client was
@@ -37,6 +43,71 @@ func (e *engine) pauseAccept(errno unix.Errno) {
 		_ = e.top.del(l.fd)
 	}
 	e.acceptAt = e.clock.Now() + int64(500*time.Millisecond)
+}
+
+// makeRoom is for a worker that has as many connections as it may. It closes an
+// idle one, and reports true, or sees to it that the worker is not asked for more
+// until one ends or becomes idle.
+func (e *engine) makeRoom() bool {
+	if e.closeIdle() {
+		return true
+	}
+	e.full = true
+	for _, l := range e.listeners {
+		_ = e.top.del(l.fd)
+	}
+	if !e.drained {
+		_ = e.top.del(e.siblings.read)
+	}
+	return false
+}
+
+// listenAgain undoes makeRoom and pauseAccept, as far as both are over.
+func (e *engine) listenAgain() {
+	if e.full || e.acceptAt != 0 {
+		return
+	}
+	for _, l := range e.listeners {
+		_ = e.listen(l)
+	}
+	if !e.drained {
+		_ = e.listenHandoff()
+	}
+}
+
+// hasRoom ends what makeRoom has begun.
+func (e *engine) hasRoom() {
+	e.full = false
+	e.listenAgain()
+}
+
+const (
+	// idleLooks bounds how many connections closeIdle looks at.
+	idleLooks = 64
+	// silence is how long a new connection may have sent nothing before it counts
+	// as idle: its request may be on the way.
+	silence = time.Second
+)
+
+// closeIdle closes the connection that has been idle for longest, if there is one:
+// kept for another request, or new and silent. One whose request has arrived and
+// was not read yet is not.
+func (e *engine) closeIdle() bool {
+	looks := 0
+	for c := e.idling.first; c != nil && looks < idleLooks; c, looks = c.next, looks+1 {
+		if pollNow(c.fd, unix.POLLIN) == 0 {
+			e.close(c)
+			return true
+		}
+	}
+	now := e.clock.Now()
+	for c := e.head.first; c != nil && looks < idleLooks; c, looks = c.next, looks+1 {
+		if c.n == 0 && now-c.arrived >= int64(silence) && pollNow(c.fd, unix.POLLIN) == 0 {
+			e.close(c)
+			return true
+		}
+	}
+	return false
 }
 
 // newConn makes the connection for an accepted descriptor.
@@ -60,7 +131,8 @@ func (e *engine) newConn(fd, listener int, sa *unix.RawSockaddrAny) *conn {
 	if !e.listeners[listener].unix {
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	}
-	c.waitIn(&e.head, e.clock.Now())
+	c.arrived = e.clock.Now()
+	c.waitIn(&e.head, c.arrived)
 	return c
 }
 
@@ -122,7 +194,9 @@ func (e *engine) drop(c *conn) {
 	e.release(c)
 	e.table[c.fd] = nil
 	_ = unix.Close(c.fd)
-	e.open--
+	if e.open--; e.full {
+		e.hasRoom()
+	}
 	e.slot.Connections.Add(-1)
 	e.free = append(e.free, c)
 	if e.open == 0 && e.draining.Load() {

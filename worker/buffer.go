@@ -7,8 +7,9 @@ import (
 )
 
 // Read buffers are not Go memory: C keeps pointers into them for the length of a
-// call, and the collector need not know them. Small ones are cut from slabs and
-// kept for reuse; large ones are mapped one by one and given back.
+// call, and the collector need not know them. Small ones are cut from slabs, which
+// stay mapped, but the pages of those beyond keptBytes are given back; large ones
+// are mapped one by one and unmapped.
 const (
 	minBuffer = 8 << 10
 	slabSize  = 256 << 10
@@ -21,17 +22,24 @@ const (
 // buffers is the pool of one engine, guarded by its mutex.
 type buffers struct {
 	small [][]byte
+	// cold are small buffers without memory of their own until they are written to:
+	// what a burst of connections leaves behind.
+	cold  [][]byte
 	large map[int][][]byte
 }
 
 // get returns a buffer of at least n bytes. The content is whatever was there.
 func (p *buffers) get(n int) []byte {
 	if n <= minBuffer {
+		from := &p.small
 		if len(p.small) == 0 {
-			p.cutSlab()
+			if from = &p.cold; len(p.cold) == 0 {
+				p.cutSlab()
+			}
 		}
-		b := p.small[len(p.small)-1]
-		p.small = p.small[:len(p.small)-1]
+		last := len(*from) - 1
+		b := (*from)[last]
+		*from = (*from)[:last]
 		return b
 	}
 	size := bufferSize(n)
@@ -45,8 +53,11 @@ func (p *buffers) get(n int) []byte {
 // put takes a buffer of get back.
 func (p *buffers) put(b []byte) {
 	switch size := len(b); {
-	case size == minBuffer:
+	case size == minBuffer && len(p.small) < keptBytes/minBuffer:
 		p.small = append(p.small, b)
+	case size == minBuffer:
+		_ = unix.Madvise(b, unix.MADV_DONTNEED)
+		p.cold = append(p.cold, b)
 	case size <= maxPooled && len(p.large[size])*size < keptBytes:
 		if p.large == nil {
 			p.large = make(map[int][][]byte)
@@ -72,7 +83,7 @@ func bufferSize(n int) int {
 func (p *buffers) cutSlab() {
 	slab := mapMemory(slabSize)
 	for i := 0; i < slabSize; i += minBuffer {
-		p.small = append(p.small, slab[i:i+minBuffer:i+minBuffer])
+		p.cold = append(p.cold, slab[i:i+minBuffer:i+minBuffer])
 	}
 }
 

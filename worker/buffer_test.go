@@ -66,6 +66,35 @@ func TestBuffersKept(t *testing.T) {
 	}
 }
 
+// TestSmallBuffersGiveMemoryBack: after a burst only a part of the small buffers
+// still has memory, and the others can be used again.
+func TestSmallBuffersGiveMemoryBack(t *testing.T) {
+	t.Parallel()
+	var p buffers
+	var held [][]byte
+	for range 3 * keptBytes / minBuffer {
+		b := p.get(minBuffer)
+		b[0] = 1
+		held = append(held, b)
+	}
+	for _, b := range held {
+		p.put(b)
+	}
+	if len(p.small) != keptBytes/minBuffer || len(p.cold) < 2*keptBytes/minBuffer {
+		t.Errorf("%d buffers are kept with memory, %d without", len(p.small), len(p.cold))
+	}
+	for _, b := range p.cold {
+		if b[0] != 0 { // it would still be 1
+			t.Fatal("a buffer kept its memory")
+		}
+	}
+	for range held {
+		if b := p.get(minBuffer); len(b) != minBuffer {
+			t.Fatalf("got %d bytes", len(b))
+		}
+	}
+}
+
 // TestBuffersAreApart: no byte belongs to two users, whatever is taken and given
 // back in between.
 func TestBuffersAreApart(t *testing.T) {

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"math"
 	"os"
 	"slices"
 	"sync"
@@ -103,13 +104,16 @@ type engine struct {
 
 	mu sync.Mutex
 	// Below: guarded by mu.
-	leader  *thread // who waits for events; nil: nobody
-	epoch   uint64  // changes when the lead is taken from a thread in a call
-	idle    []*thread
-	ready   []*conn // complete requests without a thread, in order
-	table   []*conn // by descriptor
-	free    []*conn
-	open    int
+	leader *thread // who waits for events; nil: nobody
+	epoch  uint64  // changes when the lead is taken from a thread in a call
+	idle   []*thread
+	ready  []*conn // complete requests without a thread, in order
+	table  []*conn // by descriptor
+	free   []*conn
+	open   int
+	// full: there are as many as there may be, and the listeners and the queue are
+	// out of the set until there is room.
+	full    bool
 	bufs    buffers
 	served  uint64
 	over    bool // all threads leave
@@ -135,6 +139,8 @@ type engine struct {
 
 	head, body, idling, flush, linger, waiting deadlines
 	lists                                      [6]*deadlines
+	// most is how many connections there may be. It does not change.
+	most int
 	// bodyPace and sendPace are what is asked of clients. They do not change.
 	bodyPace, sendPace pace
 }
@@ -154,6 +160,10 @@ func newEngine(cfg *config.Config, log zerolog.Logger, slot *ipc.Slot) (*engine,
 		forwardAll: slices.Contains(cfg.ForwarderHeaders, "*"),
 		versions:   versionsOf(cfg),
 		realIP:     realIPOf(cfg),
+	}
+	e.most = cfg.WorkerConnections
+	if e.most == 0 {
+		e.most = math.MaxInt
 	}
 	e.bodyPace = newPace(cfg.BodyTimeout, cfg.BodyMinRate)
 	e.sendPace = newPace(cfg.SendTimeout, cfg.SendMinRate)
@@ -257,7 +267,7 @@ func (e *engine) run(t *thread) {
 // that was looked at just now. Idle siblings have had the time to take it.
 func (e *engine) takeIn() {
 	now := e.clock.Now()
-	if now-e.topAt < int64(topEvery) {
+	if now-e.topAt < int64(topEvery) || e.full || e.acceptAt != 0 {
 		return
 	}
 	e.topAt = now
@@ -392,9 +402,7 @@ func (e *engine) tick() int64 {
 	e.expire(now)
 	if e.acceptAt != 0 && now >= e.acceptAt && !e.drained {
 		e.acceptAt = 0
-		for _, l := range e.listeners {
-			_ = e.listen(l)
-		}
+		e.listenAgain()
 	}
 	if e.draining.Load() {
 		e.continueDrain(now)

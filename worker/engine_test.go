@@ -348,7 +348,7 @@ func TestStream(t *testing.T) {
 		send(t, client, tt.head)
 		r.input(r.watcher.lead, c)
 		for sent := 0; c.state == reading; sent += len(tt.part) {
-			if sent > 2*testConfig().RequestBuffer {
+			if int64(sent) > 2*testConfig().RequestBuffer {
 				t.Fatalf("%s: still not streamed after %d bytes", tt.name, sent)
 			}
 			send(t, client, tt.part)
@@ -357,7 +357,7 @@ func TestStream(t *testing.T) {
 		if c.state != queued || !c.stream {
 			t.Errorf("%s: got state %v, stream %t", tt.name, c.state, c.stream)
 		}
-		if c.bodyLen >= 2*testConfig().RequestBuffer {
+		if int64(c.bodyLen) >= 2*testConfig().RequestBuffer {
 			t.Errorf("%s: got %d bytes ahead of the application", tt.name, c.bodyLen)
 		}
 	}

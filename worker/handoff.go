@@ -87,6 +87,9 @@ func (e *engine) handOff(c *conn) bool {
 // its request.
 func (e *engine) receive(t *thread) {
 	h := &e.siblings
+	if e.open >= e.most && !e.makeRoom() {
+		return
+	}
 	n, oobn, _, _, err := unix.Recvmsg(h.read, h.buf, h.oob, unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
 	if err != nil {
 		return // a sibling was faster

@@ -168,7 +168,7 @@ func (e *engine) readHead(t *thread, c *conn, n int) *http1.Error {
 	c.headLen = n
 	c.length, c.chunked = r.ContentLength, r.Chunked
 	c.keepAlive = r.KeepAlive
-	c.stream = c.length > int64(e.cfg.RequestBuffer)
+	c.stream = c.length > e.cfg.RequestBuffer
 	if c.length <= 0 && !c.chunked {
 		return nil
 	}
@@ -191,7 +191,7 @@ func (e *engine) assembleChunks(c *conn) (complete bool, err *http1.Error) {
 		if err := c.decodeInto(c.body[c.bodyLen:], &c.bodyLen); err != nil {
 			return false, err
 		}
-		if c.bodyLen >= e.cfg.RequestBuffer && !c.decoded {
+		if int64(c.bodyLen) >= e.cfg.RequestBuffer && !c.decoded {
 			e.streamChunks(c)
 		}
 	}
@@ -319,6 +319,9 @@ func (e *engine) resume(c *conn) {
 	}
 	c.waitIn(&e.idling, e.clock.Now())
 	e.awaitInput(c)
+	if e.full {
+		e.hasRoom() // it may be closed for another
+	}
 }
 
 // shut ends c after its last response. When the client may still be sending, it

@@ -222,7 +222,7 @@ func TestSlowClient(t *testing.T) {
 		if code, _ = th.Write([]byte(part), false, false); code != python.OK && code != python.Wait {
 			t.Fatalf("got %d", code)
 		}
-		if c.out != nil && c.out.n > r.cfg.ResponseBuffer+2*len(part) || parts > 1000 {
+		if c.out != nil && c.out.n > int(r.cfg.ResponseBuffer)+2*len(part) || parts > 1000 {
 			t.Fatalf("%d bytes are kept after %d parts, want Wait at %d", c.out.n, parts, r.cfg.ResponseBuffer)
 		}
 		if code == python.Wait {
@@ -231,7 +231,7 @@ func TestSlowClient(t *testing.T) {
 	}
 	parts++
 	got := readResponse(client, outside)
-	if code := th.Flush(false); code != python.OK || c.out != nil && c.out.n > r.cfg.ResponseBuffer/2 {
+	if code := th.Flush(false); code != python.OK || c.out != nil && c.out.n > int(r.cfg.ResponseBuffer)/2 {
 		t.Errorf("got %d, want OK and room", code)
 	}
 	if code, _ := th.Write(nil, true, false); code != python.OK || th.flush(0) != python.OK {

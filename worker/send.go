@@ -100,7 +100,7 @@ func (t *thread) keep(a, b []byte, mayBlock bool) python.Code {
 		c.out = newOutput(c.fd, e.clock.Now())
 	}
 	c.out.add(a, &e.bufs)
-	limit := e.cfg.ResponseBuffer
+	limit := int(e.cfg.ResponseBuffer)
 	if mayBlock && c.out.n+len(b) > limit {
 		if b = t.drainUntil(b, limit); c.gone {
 			return python.Gone
@@ -129,7 +129,7 @@ func (t *thread) drainUntil(b []byte, limit int) []byte {
 
 // Flush implements python.Handler.
 func (t *thread) Flush(all bool) python.Code {
-	limit := t.e.cfg.ResponseBuffer
+	limit := int(t.e.cfg.ResponseBuffer)
 	switch {
 	case all:
 		limit = 0

@@ -59,7 +59,21 @@ def caught(environ, start_response):
     return [body]
 
 
+def count(environ, start_response):
+    """Reads the content piece by piece and keeps none of it."""
+    size = 0
+    while True:
+        data = environ["wsgi.input"].read(65536)
+        if not data:
+            break
+        size += len(data)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"%d" % size]
+
+
 def application(environ, start_response):
+    if environ["PATH_INFO"] == "/count":
+        return count(environ, start_response)
     how = environ["QUERY_STRING"]
     if how == "caught":
         return caught(environ, start_response)
