@@ -46,10 +46,15 @@ func TestEveryPython(t *testing.T) {
 		tried++
 		t.Run(python.String(), func(t *testing.T) {
 			t.Parallel()
-			s := gowsgitest.Start(t, gowsgitest.Config{
-				Dir: apps(), NoVenv: true, Args: []string{"-w", "2", "--python", python.Path, "probe"},
-			})
+			args := []string{"-w", "2", "--python", python.Path, "probe"}
+			if python.FreeThreaded {
+				args = append(args, "--threads", "3")
+			}
+			s := gowsgitest.Start(t, gowsgitest.Config{Dir: apps(), NoVenv: true, Args: args})
 			m := askMain(t, s)
+			if got := s.Log.Count(`every thread has a loop of its own`) > 0; got != python.FreeThreaded {
+				t.Errorf("loops for each thread: %v, want %v", got, python.FreeThreaded)
+			}
 			if !slices.Equal(m.Version, python.Version[:]) {
 				t.Errorf("runs %v, want %v", m.Version, python.Version)
 			}

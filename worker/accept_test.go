@@ -66,7 +66,7 @@ func TestWorkerConnections(t *testing.T) {
 	fourth := r.dial(t)
 	send(t, fourth, outside)
 	r.eventually(t, "the bound was not noticed", func() bool { return r.full })
-	r.eventually(t, "one too many", func() bool { return r.open == 3 && r.served == 0 })
+	r.eventually(t, "one too many", func() bool { return r.open == 3 && r.group.served.Load() == 0 })
 	send(t, first, outside[20:])
 	for _, c := range []string{readAll(t, first), readAll(t, fourth)} {
 		if got := statusOf(t, c); got != 500 {

@@ -73,13 +73,10 @@ type engine struct {
 	forwardAll bool
 	versions   proxy.Versions // of the PROXY headers that are read
 	realIP     realIP
-	// alone: there is no other worker to leave connections to.
-	alone bool
+	// group is what the loops of the worker have in common.
+	group *group
 	// dropped is what tellDropped has told, a wsgi.HopByHop.
 	dropped atomic.Uint32
-	// recycle is called once when the worker has served its share.
-	recycle func(served uint64)
-	quota   uint64 // 0: no limit
 
 	// conns has the connections, top the listeners, the wake descriptor and
 	// conns itself: a leader that has nothing to do waits on top; the watcher,
@@ -115,7 +112,6 @@ type engine struct {
 	// out of the set until there is room.
 	full    bool
 	bufs    buffers
-	served  uint64
 	over    bool // all threads leave
 	drained bool // draining has been begun
 	// listeners are those that accept; none while draining.
@@ -152,7 +148,7 @@ func newEngine(cfg *config.Config, log zerolog.Logger, slot *ipc.Slot) (*engine,
 		debug:      log.GetLevel() <= zerolog.DebugLevel,
 		clock:      ipc.NewClock(),
 		slot:       slot,
-		alone:      cfg.Workers <= 1,
+		group:      &group{loops: 1, workers: cfg.Workers},
 		forks:      new(uint32),
 		rules:      rulesOf(cfg),
 		headerMap:  wsgi.ParseHeaderMap(cfg.HeaderMap),
@@ -272,7 +268,7 @@ func (e *engine) takeIn() {
 	}
 	e.topAt = now
 	most := takeInMax
-	if !e.alone {
+	if !e.group.alone() {
 		most = takeInShared
 	}
 	for i := range e.listeners {
@@ -457,11 +453,14 @@ func (e *engine) closeListeners() {
 			}
 		}
 	}
+	last := int(e.group.drained.Add(1)) == e.group.loops
 	for _, l := range e.listeners {
 		// Closing the last descriptor of this process for the socket would
 		// take it out of the set, but the master's may stay.
 		_ = e.top.del(l.fd)
-		_ = unix.Close(l.fd)
+		if last {
+			_ = unix.Close(l.fd)
+		}
 	}
 	e.listeners = nil
 }

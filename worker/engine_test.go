@@ -125,7 +125,7 @@ func TestRecycle(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, testConfig())
 	asked := make(chan uint64, 10)
-	r.quota, r.recycle = 2, func(n uint64) { asked <- n }
+	r.group.quota, r.group.recycle = 2, func(n uint64) { asked <- n }
 	r.start(t)
 	for range 4 {
 		c := r.dial(t)

@@ -59,6 +59,12 @@ func (h *handoff) serving() bool {
 	return false
 }
 
+// mayHandOff reports whether somebody else could serve a request: another loop of
+// this worker, or another worker.
+func (e *engine) mayHandOff() bool {
+	return e.group.loops > 1 && e.siblings.write >= 0 && !e.draining.Load() || e.siblings.serving()
+}
+
 // handOff gives c away. It reports false, with nothing changed, if c is not in a
 // state that can travel or the queue does not take it.
 func (e *engine) handOff(c *conn) bool {

@@ -236,10 +236,7 @@ func (e *engine) serve(t *thread, c *conn) {
 	}
 	c.state = calling
 	c.leave()
-	e.served++
-	if e.served == e.quota {
-		e.recycle(e.served)
-	}
+	e.group.count()
 	e.mu.Unlock()
 	t.serve(c)
 	t.yield()

@@ -29,7 +29,7 @@ func TestSignalAtReady(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				p := &process{engine: r.engine, cfg: cfg, log: r.log, parent: &parent{death: death}, quit: make(chan os.Signal, 16)}
+				p := &process{loops: loops{r.engine}, cfg: cfg, log: r.log, parent: &parent{death: death}, quit: make(chan os.Signal, 16)}
 				booted := make(chan struct{})
 				if tt.signal {
 					p.quit <- unix.SIGTERM

@@ -21,7 +21,7 @@ func (e *engine) passOn(c *conn) {
 	if c.queuedAt == 0 {
 		c.queuedAt = e.clock.Now()
 	}
-	if e.siblings.serving() && e.handOff(c) {
+	if e.mayHandOff() && e.handOff(c) {
 		return
 	}
 	e.queue(c)
@@ -30,7 +30,7 @@ func (e *engine) passOn(c *conn) {
 // offerQueued gives away requests that were queued here for want of a sibling, or
 // of room in the queue, when that has changed.
 func (e *engine) offerQueued() {
-	for len(e.ready) > 0 && e.siblings.serving() && e.handOff(e.ready[0]) {
+	for len(e.ready) > 0 && e.mayHandOff() && e.handOff(e.ready[0]) {
 	}
 }
 

@@ -46,7 +46,7 @@ func TestQueuedClientLeaves(t *testing.T) {
 	if r.serveReady(r.threads[0]); conns[0].state != closed || len(r.ready) != 2 {
 		t.Errorf("got state %v, %d waiting, want the first gone, unserved", conns[0].state, len(r.ready))
 	}
-	if n := r.served; n != 0 {
+	if n := r.group.served.Load(); n != 0 {
 		t.Errorf("%d requests were served, want none", n)
 	}
 }

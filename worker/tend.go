@@ -18,20 +18,22 @@ func mainOnly(e *engine) *thread {
 }
 
 // tend is the main thread's part while the application's threads serve: it waits
-// for the end, and runs the Python signal handlers, which only it may.
+// for the end of all loops, and runs the Python signal handlers, which only it may.
 func (p *process) tend() {
-	e := p.engine
-	fds := []unix.PollFd{
-		{Fd: int32(e.overFD), Events: unix.POLLIN},
-		{Fd: int32(e.signalFD), Events: unix.POLLIN},
-	}
-	for {
-		_, _ = unix.Poll(fds, -1) // an interruption is a signal
-		if fds[0].Revents != 0 {
-			return
+	signals := p.loops[0].signalFD
+	for _, e := range p.loops {
+		fds := []unix.PollFd{
+			{Fd: int32(e.overFD), Events: unix.POLLIN},
+			{Fd: int32(signals), Events: unix.POLLIN},
 		}
-		drainFD(e.signalFD)
-		p.main.py.CheckSignals()
+		for {
+			_, _ = unix.Poll(fds, -1) // an interruption is a signal
+			if fds[0].Revents != 0 {
+				break
+			}
+			drainFD(signals)
+			p.main.py.CheckSignals()
+		}
 	}
 }
 

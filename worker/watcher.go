@@ -3,7 +3,6 @@ package worker
 import (
 	"os"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -30,23 +29,23 @@ func (w *watcher) init(maxFields int) {
 	w.lead = &thread{head: &http1.Request{Fields: make([]http1.Field, 0, maxFields)}}
 }
 
-// startWatcher starts the watch and the goroutine.
-func (e *engine) startWatcher() error {
-	long, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
-	if err != nil {
-		return os.NewSyscallError("eventfd", err)
-	}
+// watch starts the watch, and a watcher for each loop.
+func (l loops) watch() error {
 	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
 	if err != nil {
 		return os.NewSyscallError("eventfd", err)
 	}
-	e.watcher.long = long
-	var starts []unsafe.Pointer
-	for _, t := range e.threads {
-		starts = append(starts, t.record.StartWord())
+	var calls []python.Watched
+	for _, e := range l {
+		if e.watcher.long, err = unix.Eventfd(0, unix.EFD_CLOEXEC); err != nil {
+			return os.NewSyscallError("eventfd", err)
+		}
+		for _, t := range e.threads {
+			calls = append(calls, python.Watched{Start: t.record.StartWord(), Long: e.watcher.long})
+		}
+		go e.watchCalls()
 	}
-	go e.watchCalls()
-	return python.Watch(starts, shortCall, long, wake)
+	return python.Watch(calls, shortCall, wake)
 }
 
 // watchCalls is the watcher's goroutine.

@@ -42,7 +42,7 @@ type process struct {
 	errorLog *logging.Reopenable
 	access   *accesslog.Log // nil without one
 	outlets  outlet.Outlets
-	engine   *engine
+	loops    loops
 	main     *thread
 	// quit gets the signals that end the process.
 	quit chan os.Signal
@@ -230,23 +230,20 @@ func (p *process) bootFailed(err error) int {
 // prepare makes everything that serving needs.
 func (p *process) prepare() error {
 	boot := &p.parent.boot
-	e, err := newEngine(p.cfg, p.log, p.parent.board.Slot(boot.Slot))
-	if err != nil {
-		return err
+	group := &group{loops: 1, workers: p.cfg.Workers, quota: quota(p.cfg)}
+	if python.Parallel() {
+		group.loops = p.cfg.Threads
+		runtime.GOMAXPROCS(max(4, runtime.NumCPU(), group.loops+1))
+		p.log.Info().Int("loops", group.loops).Msg("Python has no GIL: every thread has a loop of its own")
 	}
-	p.engine = e
-	e.forks = python.Forks()
-	e.listeners = p.parent.listeners()
-	for _, l := range e.listeners {
-		e.unixListener = append(e.unixListener, l.unix)
-	}
-	e.siblings.init(ipc.FDHandoffRead, ipc.FDHandoffWrite, p.parent.board, boot.Slot)
-	e.script = os.Getenv("SCRIPT_NAME")
-	e.quota = quota(p.cfg)
-	e.recycle = func(served uint64) {
+	group.recycle = func(served uint64) {
 		p.parent.tell(ipc.Message{Kind: ipc.KindRecycle, Requests: served})
 	}
-	e.logTo(p.access, p.outlets.Statsd)
+	for range group.loops {
+		if err := p.addLoop(group); err != nil {
+			return err
+		}
+	}
 	if err := p.bases(); err != nil {
 		return err
 	}
@@ -259,15 +256,36 @@ func (p *process) prepare() error {
 		}
 	}
 	for i := range p.cfg.Threads {
+		e := p.loops[i%len(p.loops)]
 		e.threads = append(e.threads, newThread(e, p.parent.board.Thread(boot.Slot, i)))
 	}
 	if p.cfg.Threads == 1 {
-		p.main = e.threads[0]
+		p.main = p.loops[0].threads[0]
 		p.main.main = true
 	} else {
-		p.main = mainOnly(e)
+		p.main = mainOnly(p.loops[0])
 	}
 	return p.wakeForSignals()
+}
+
+// addLoop makes an event loop over the listeners.
+func (p *process) addLoop(group *group) error {
+	boot := &p.parent.boot
+	e, err := newEngine(p.cfg, p.log, p.parent.board.Slot(boot.Slot))
+	if err != nil {
+		return err
+	}
+	e.group = group
+	e.forks = python.Forks()
+	e.listeners = p.parent.listeners()
+	for _, l := range e.listeners {
+		e.unixListener = append(e.unixListener, l.unix)
+	}
+	e.siblings.init(ipc.FDHandoffRead, ipc.FDHandoffWrite, p.parent.board, boot.Slot)
+	e.script = os.Getenv("SCRIPT_NAME")
+	e.logTo(p.access, p.outlets.Statsd)
+	p.loops = append(p.loops, e)
+	return nil
 }
 
 // wakeForSignals sees to it that the main thread, wherever it waits, learns of
@@ -280,9 +298,10 @@ func (p *process) wakeForSignals() error {
 	if err := python.WakeupFD(fds[1]); err != nil {
 		return err
 	}
-	p.engine.signalFD = fds[0]
+	e := p.loops[0]
+	e.signalFD = fds[0]
 	if p.main.main {
-		return p.engine.top.add(fds[0], 0, unix.EPOLLIN)
+		return e.top.add(fds[0], 0, unix.EPOLLIN)
 	}
 	return nil
 }
@@ -306,7 +325,7 @@ func (p *process) bases() error {
 	for _, l := range p.parent.boot.Listeners {
 		vars := map[string]string{
 			"SERVER_SOFTWARE": "gowsgi/" + version.Number,
-			"SCRIPT_NAME":     p.engine.script,
+			"SCRIPT_NAME":     os.Getenv("SCRIPT_NAME"),
 			"SERVER_NAME":     "", "SERVER_PORT": "",
 		}
 		if host, port, err := net.SplitHostPort(l.Addr); err == nil && l.Network != "unix" {
@@ -324,28 +343,22 @@ func (p *process) bases() error {
 
 // serve accepts until the worker is told to leave, then drains and ends CPython.
 func (p *process) serve() int {
-	e := p.engine
 	reopen := make(chan os.Signal, 1)
 	signal.Notify(reopen, unix.SIGUSR1)
 	go p.handleSignals(reopen)
-	if err := e.startWatcher(); err != nil {
+	if err := p.loops.watch(); err != nil {
 		return p.bootFailed(err)
 	}
-	for _, l := range e.listeners {
-		if err := e.listen(l); err != nil {
-			return p.bootFailed(err)
-		}
-	}
-	if err := e.listenHandoff(); err != nil {
+	if err := p.loops.listen(); err != nil {
 		return p.bootFailed(err)
 	}
-	e.slot.SetState(ipc.StateServing)
+	p.loops[0].slot.SetState(ipc.StateServing)
 	if p.main.main {
 		p.main.py.DetachMain()
 		p.ready()
-		e.run(p.main)
+		p.loops[0].run(p.main)
 	} else {
-		if err := python.RunThreads(len(e.threads)); err != nil {
+		if err := python.RunThreads(p.cfg.Threads); err != nil {
 			return p.bootFailed(err)
 		}
 		p.main.py.DetachMain()
@@ -370,12 +383,12 @@ func (p *process) leave() int {
 		select {} // giveUp ends the process
 	}
 	p.log.Info().Msgf("Worker exiting (pid: %d)", os.Getpid())
-	p.engine.settleAll()
+	p.loops.settleAll()
 	if p.access != nil {
 		p.access.Drain()
 	}
 	wait := max(finalizeWait, p.cfg.GracefulTimeout)
-	if p.engine.quick.Load() {
+	if p.loops[0].quick.Load() {
 		wait = finalizeWait
 	}
 	time.AfterFunc(wait, func() { p.exit(0) })
@@ -396,10 +409,10 @@ func (p *process) handleSignals(reopen chan os.Signal) {
 	for {
 		select {
 		case sig := <-p.quit:
-			p.engine.drain()
+			p.loops.drain()
 			wait := p.cfg.GracefulTimeout
 			if sig != unix.SIGTERM {
-				p.engine.stop()
+				p.loops.stop()
 				wait = quickExit
 			}
 			// The master ends a worker that takes longer than it should; this is
@@ -416,7 +429,7 @@ func (p *process) handleSignals(reopen chan os.Signal) {
 func (p *process) watchParent(gone chan struct{}) {
 	<-gone
 	p.log.Info().Msgf("Parent changed, shutting down: <Worker %d>", os.Getpid())
-	p.engine.drain()
+	p.loops.drain()
 	time.AfterFunc(p.cfg.GracefulTimeout, p.giveUp)
 }
 

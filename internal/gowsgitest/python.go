@@ -21,18 +21,25 @@ type Interpreter struct {
 	Version [3]int `json:"version"`
 	// Shared says whether it has a shared libpython, which gowsgi needs.
 	Shared bool `json:"shared"`
-	// FreeThreaded says that it has no GIL, which gowsgi does not support yet.
+	// FreeThreaded says that it is built to run without a GIL.
 	FreeThreaded bool `json:"free_threaded"`
 }
 
 // String returns "3.11.7 (/usr/bin/python3.11)".
-func (i Interpreter) String() string {
-	return fmt.Sprintf("%d.%d.%d (%s)", i.Version[0], i.Version[1], i.Version[2], i.Path)
+func (i Interpreter) String() string { return i.Name() + " (" + i.Path + ")" }
+
+// Name returns "3.11.7", or "3.14.0t" for a free-threaded build.
+func (i Interpreter) Name() string {
+	name := fmt.Sprintf("%d.%d.%d", i.Version[0], i.Version[1], i.Version[2])
+	if i.FreeThreaded {
+		name += "t"
+	}
+	return name
 }
 
 // Supported reports whether gowsgi promises to work with the interpreter.
 func (i Interpreter) Supported() bool {
-	return i.Shared && !i.FreeThreaded && i.Version[0] == 3 && i.Version[1] >= 8
+	return i.Shared && i.Version[0] == 3 && i.Version[1] >= 8
 }
 
 const describe = `

@@ -26,8 +26,6 @@ type facts struct {
 	VersionInfo    [2]int `json:"version_info"`
 	Executable     string `json:"executable"`
 	BasePrefix     string `json:"base_prefix"`
-	// GILDisabled is Py_GIL_DISABLED: the free-threaded build.
-	GILDisabled bool `json:"gil_disabled"`
 	// The rest are variables of sysconfig; "" for those that are not set.
 	LDLibrary  string `json:"ldlibrary"`
 	InstSOName string `json:"instsoname"`
@@ -97,8 +95,6 @@ func (v *facts) check() error {
 		return refuse(v.Implementation + ", and gowsgi loads CPython only")
 	case major < oldest[0] || major == oldest[0] && minor < oldest[1]:
 		return refuse(fmt.Sprintf("Python %s, and gowsgi needs %d.%d or later", v.Version, oldest[0], oldest[1]))
-	case v.GILDisabled:
-		return refuse("a free-threaded build of Python " + v.Version + ", which gowsgi does not support yet")
 	}
 	return nil
 }

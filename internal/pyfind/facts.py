@@ -19,7 +19,6 @@ sys.stdout.write("\n" + json.dumps({
     "version_info": list(sys.version_info[:2]),
     "executable": sys.executable or "",
     "base_prefix": getattr(sys, "base_prefix", sys.prefix),
-    "gil_disabled": bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
     "ldlibrary": var("LDLIBRARY"),
     "instsoname": var("INSTSONAME"),
     "libdir": var("LIBDIR"),

@@ -62,7 +62,6 @@ func fakePython(t *testing.T, prefix string, changes map[string]any) string {
 		"version_info":   []int{3, 11},
 		"executable":     path,
 		"base_prefix":    prefix,
-		"gil_disabled":   false,
 		"ldlibrary":      "libpython3.11.so",
 		"instsoname":     "libpython3.11.so.1.0",
 		"libdir":         filepath.Join(prefix, "lib"),

@@ -167,7 +167,6 @@ func TestUnsupported(t *testing.T) {
 		{"3.7", map[string]any{"version": "3.7.16", "version_info": []int{3, 7}}, []string{"3.7.16", "3.8 or later"}},
 		{"PyPy", map[string]any{"implementation": "pypy"}, []string{"PyPy"}},
 		{"another", map[string]any{"implementation": "graalpy"}, []string{"graalpy"}},
-		{"free-threaded", map[string]any{"gil_disabled": true}, []string{"free-threaded"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -282,6 +282,18 @@ int gw_wakeup_fd(int fd) { return call_helper("set_wakeup_fd", fd); }
 
 int gw_start_threads(int n) { return call_helper("start_threads", n); }
 
+/* gw_parallel asks whether threads run Python code at the same time, which an
+ * extension module may have ended by being imported (PEP 703). */
+int gw_parallel(void) {
+  PyObject *f = gw_helper("parallel");
+  PyObject *r = f ? py.PyObject_CallFunctionObjArgs(f, NULL) : NULL;
+  gw_no_gil = r && py.PyObject_IsTrue(r) == 1;
+  if (!r) py.PyErr_Clear();
+  py.Py_DecRef(r);
+  py.Py_DecRef(f);
+  return gw_no_gil;
+}
+
 /* gw_detach_main gives the GIL away; t is the main thread's from here on. */
 void gw_detach_main(gw_thread *t) { t->tstate = py.PyEval_SaveThread(); }
 

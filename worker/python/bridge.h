@@ -49,6 +49,7 @@ typedef struct {
   int fd;            /* the client's connection */
 } gw_request;
 
+/* Room for why a callback refused, NUL-terminated. */
 enum { GW_ERR = 256 };
 
 /* What one application thread owns on the C side. Go allocates none of it, so
@@ -62,9 +63,6 @@ typedef struct gw_thread {
   size_t headers_cap;
   PyObject *call;         /* the running request's Call, or NULL */
   PyObject *environ;      /* of the running request, or NULL */
-  /* Threads that are in a write or a read of the running request and have given
-   * the GIL away: 0 or 1 each. Guarded by the GIL. */
-  int writing, reading;
   PyObject *addr;         /* the last REMOTE_ADDR, kept for the next request */
   char addr_text[48];
   size_t addr_len;
@@ -74,7 +72,7 @@ typedef struct gw_thread {
   /* For hooks, of the running request: what the one before it returned, and what
    * start_response got. */
   PyObject *request, *status, *sent_headers;
-  char err[GW_ERR];       /* why a callback refused, NUL-terminated */
+  struct gw_entry *names; /* cache of field names, environ.c */
 } gw_thread;
 
 /* Results of the callbacks. */
@@ -119,12 +117,19 @@ int gw_set_wanted(char **keys, int n);
 int gw_use_sendfile(void);
 int gw_enable_faulthandler(int fd);
 int gw_start_threads(int n);
+int gw_parallel(void);
 
 gw_thread *gw_thread_new(uint64_t index, uint32_t max_fields);
 int gw_call(gw_thread *t);
 
 /* watch.c */
-int gw_watch_start(const int64_t **times, int n, int64_t ns, int long_call, int wake);
+typedef struct {
+  const int64_t *start; /* of the thread's call, 0: idle; it does not move */
+  int64_t reported;     /* the start of the last call that was reported */
+  int long_fd;          /* the eventfd that long calls are told on */
+} gw_watched;
+gw_watched *gw_watch_new(int n);
+int gw_watch_start(int64_t ns, int wake);
 void gw_watch_wake(void);
 
 /* fault.c, fork.c */
@@ -146,6 +151,7 @@ int gw_hook(const char *name, char **error, char **traceback);
 /* Internal to the C side. */
 extern PyObject *gw_application;
 PyObject *gw_module(const char *name, PyMethodDef *functions, const char *source);
+extern int gw_no_gil; /* threads run Python code at the same time */
 PyObject *gw_helper(const char *name); /* a new reference, or NULL with an exception */
 int gw_request_setup(void);
 int gw_environ_setup(void);

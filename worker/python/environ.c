@@ -9,8 +9,10 @@
 
 enum { CACHE = 512, NAME_MAX_CACHED = 40, VALUE_MAX_CACHED = 96 };
 
-/* One cached field name. Whoever holds the GIL owns the table. */
-struct entry {
+/* One cached field name. Each application thread has a table of its own, so that
+ * none needs a lock when there is no GIL; what a thread never touches of it takes
+ * no memory. */
+struct gw_entry {
   PyObject *key;
   uint32_t mark;   /* of the key, for gw_thread.seen */
   PyObject *value; /* the last short value seen, or NULL */
@@ -19,8 +21,6 @@ struct entry {
   char name[NAME_MAX_CACHED];
   char value_text[VALUE_MAX_CACHED];
 };
-
-static struct entry cache[CACHE];
 
 static PyObject **base_environ;
 static uint32_t base_count;
@@ -140,7 +140,7 @@ static int put_uncached(PyObject *d, const char *np, uint32_t nn, const char *vp
 }
 
 /* fill gives the entry to another name. */
-static int fill(struct entry *e, const char *p, uint32_t n) {
+static int fill(struct gw_entry *e, const char *p, uint32_t n) {
   uint32_t mark;
   PyObject *k = environ_key(p, n, &mark);
   if (!k) return -1;
@@ -157,7 +157,7 @@ static int fill(struct entry *e, const char *p, uint32_t n) {
 
 /* field_value returns a new reference: the cached object when the line is the
  * one seen last, as it is on a connection's second request. */
-static PyObject *field_value(struct entry *e, const char *p, uint32_t n) {
+static PyObject *field_value(struct gw_entry *e, const char *p, uint32_t n) {
   if (e->value && e->value_len == n && !memcmp(e->value_text, p, n)) {
     py.Py_IncRef(e->value);
     return e->value;
@@ -183,7 +183,7 @@ static int put_fields(gw_thread *t, PyObject *d) {
       continue;
     }
     uint32_t h = hash_name(np, f.name.len);
-    struct entry *e = &cache[h];
+    struct gw_entry *e = &t->names[h];
     if (e->name_len != f.name.len || memcmp(e->name, np, f.name.len) != 0)
       if (fill(e, np, f.name.len) != 0) return -1;
     PyObject *v = field_value(e, vp, f.value.len);
@@ -398,5 +398,6 @@ gw_thread *gw_thread_new(uint64_t index, uint32_t max_fields) {
   t->headers_cap = 64;
   t->headers = calloc(t->headers_cap, sizeof *t->headers);
   t->seen = calloc(CACHE, sizeof *t->seen);
-  return t->fields && t->headers && t->seen ? t : NULL;
+  t->names = calloc(CACHE, sizeof *t->names);
+  return t->fields && t->headers && t->seen && t->names ? t : NULL;
 }

@@ -188,7 +188,7 @@ func testSecondWriter(t *testing.T, py *interp) {
 		<-sending
 		_, _ = r.call(request{script: begin + `
 try: kept['w'](b'y' * 70000)
-except AssertionError as e: return [str(e).encode()]
+except RuntimeError as e: return [str(e).encode()]
 return [b'written']`})
 		if body := r.body(); body != "another thread is writing this response" {
 			t.Errorf("the second writer got %q, %v, want it refused", body, r.failures)

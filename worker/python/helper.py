@@ -8,6 +8,7 @@ is imported by the functions that need it: a module is memory, in every worker.
 import importlib
 import io
 import os
+import sys
 
 
 class FileWrapper:
@@ -268,6 +269,11 @@ def set_wakeup_fd(fd):
     import _signal  # what signal wraps, without the modules signal needs
 
     _signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
+
+
+def parallel():
+    """Says whether threads run Python code at the same time."""
+    return not getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
 def start_threads(count):

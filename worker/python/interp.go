@@ -206,6 +206,12 @@ func RunThreads(n int) error {
 	return nil
 }
 
+// Parallel reports whether several threads run Python code at the same time: a
+// free-threaded CPython whose GIL is off (PEP 703). It is asked when the application
+// has been loaded, because a module that is not made for that turns the GIL on. The
+// caller holds the thread state.
+func Parallel() bool { return C.gw_parallel() != 0 }
+
 // cstringList is an array of C strings for the length of one call.
 type cstringList struct{ p []*C.char }
 

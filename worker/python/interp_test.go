@@ -66,7 +66,11 @@ func host(p ipc.Python, run func() int) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 2
 	}
-	py := &interp{name: p.Version, calls: make(chan func()), errors: r, logged: w}
+	name := p.Version
+	if python.Parallel() {
+		name += "t" // as gowsgitest.Interpreter.Name
+	}
+	py := &interp{name: name, calls: make(chan func()), errors: r, logged: w}
 	for i := range py.workers {
 		py.workers[i] = newRunner()
 	}

@@ -118,7 +118,7 @@ func TestCPython(t *testing.T) {
 			continue
 		}
 		found = true
-		t.Run(name(p.Version), func(t *testing.T) {
+		t.Run(p.Name(), func(t *testing.T) {
 			t.Parallel()
 			t.Run("executed", func(t *testing.T) { runInside(t, p.Path, executed) })
 			t.Run("forked", func(t *testing.T) { runInside(t, p.Path, forked) })
@@ -129,11 +129,7 @@ func TestCPython(t *testing.T) {
 	}
 }
 
-func name(version [3]int) string {
-	return fmt.Sprintf("%d.%d.%d", version[0], version[1], version[2])
-}
-
-// runInside lets run run this test binary with the interpreter at path in it.
+// runInside lets run run this test binary with the interpreter in it.
 func runInside(t *testing.T, path string, run func(context.Context, *testing.T, ipc.Python, []string) ([]byte, error)) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()

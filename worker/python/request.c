@@ -13,10 +13,14 @@
 
 /* Call is the start_response callable of one request. It outlives the request if
  * the application keeps it; then `thread` is NULL and every use is refused. Its
- * fields follow whatever this CPython's object header is. */
+ * fields follow whatever this CPython's object header is. Both are used with
+ * atomic operations, for not every CPython has a GIL. */
 struct call {
   gw_thread *thread;
+  uint32_t busy; /* what threads are doing with the request: GW_READING, GW_WRITING */
 };
+
+enum { GW_READING = 1, GW_WRITING = 2 };
 
 static PyObject *call_type;
 static PyObject *list_type, *tuple_type, *str_type;
@@ -31,6 +35,8 @@ static PyObject *file_wrapper, *whole_file;
  * ignores their case, in upper case. */
 static PyObject *(*wanted)[2];
 static int nwanted;
+
+int gw_no_gil;
 
 /* The request this OS thread runs, for callables shared by all requests. */
 static __thread gw_thread *current;
@@ -52,10 +58,34 @@ static gw_thread *thread_of(PyObject *o) {
     py.PyErr_SetString(py.PyExc_RuntimeError, "this request belongs to the parent process");
     return NULL;
   }
-  gw_thread *t = call_of(o)->thread;
+  gw_thread *t = __atomic_load_n(&call_of(o)->thread, __ATOMIC_SEQ_CST);
   if (!t) py.PyErr_SetString(py.PyExc_RuntimeError, "the request is over");
   return t;
 }
+
+/* claim takes the right to read or to write for the calling thread, until
+ * unclaim. It returns 0 when another thread has it. */
+static int claim(PyObject *o, uint32_t what) {
+  return !(__atomic_fetch_or(&call_of(o)->busy, what, __ATOMIC_SEQ_CST) & what);
+}
+
+static void unclaim(PyObject *o, uint32_t what) {
+  __atomic_fetch_and(&call_of(o)->busy, ~what, __ATOMIC_SEQ_CST);
+}
+
+/* claimed is thread_of for any thread of the application: the request does not end
+ * before unclaim. On NULL there is an exception and no claim. */
+static gw_thread *claimed(PyObject *o, uint32_t what, const char *taken) {
+  if (!claim(o, what)) {
+    py.PyErr_SetString(py.PyExc_RuntimeError, taken);
+    return NULL;
+  }
+  gw_thread *t = thread_of(o); /* only now: release waits for claims */
+  if (!t) unclaim(o, what);
+  return t;
+}
+
+static const char writing_already[] = "another thread is writing this response";
 
 /* latin1 borrows the bytes of a native string (PEP 3333, Unicode Issues: a str
  * that holds only latin-1). A string that is not plain ASCII is encoded into
@@ -112,9 +142,10 @@ static PyObject *tuples(PyObject *headers) {
   return out;
 }
 
-/* header_list is tuples, without a copy in the usual case. */
+/* header_list is tuples, without a copy in the usual case; without a GIL another
+ * thread could change the list. */
 static PyObject *header_list(PyObject *headers) {
-  if (!is_type(headers, list_type)) return tuples(headers);
+  if (gw_no_gil || !is_type(headers, list_type)) return tuples(headers);
   Py_ssize_t n = py.PyList_Size(headers);
   for (Py_ssize_t i = 0; i < n; i++) {
     PyObject *item = py.PyList_GetItem(headers, i); /* borrowed */
@@ -168,7 +199,7 @@ static void reraise(PyObject *exc_info) {
   py.Py_DecRef(f);
 }
 
-static int refuse(gw_thread *t, int code, PyObject *exc_info) {
+static int refuse(int code, const char *err, PyObject *exc_info) {
   switch (code) {
   case GW_OK:
     return 0;
@@ -180,7 +211,7 @@ static int refuse(gw_thread *t, int code, PyObject *exc_info) {
     reraise(exc_info);
     break;
   default:
-    py.PyErr_SetString(py.PyExc_ValueError, t->err);
+    py.PyErr_SetString(py.PyExc_ValueError, err);
   }
   return -1;
 }
@@ -189,17 +220,20 @@ static PyObject *write_callable(PyObject *self, PyObject *data);
 static PyMethodDef write_def = {"write", write_callable, METH_O,
                                 "Sends bytes to the client (PEP 3333, The write() Callable)."};
 
-static PyObject *start(gw_thread *t, PyObject *self, PyObject *status, PyObject *headers,
-                       PyObject *exc_info) {
+static PyObject *start(PyObject *self, PyObject *status, PyObject *headers, PyObject *exc_info) {
   PyObject *keeper = NULL, *temp = NULL, *ret = NULL;
   gw_bytes line;
+  gw_thread *t = NULL;
+  int code = -1;
+  char err[GW_ERR];
   PyObject *list = header_list(headers); /* gunicorn takes any iterable, too */
   if (!list || latin1(status, "the status", &line, &temp) != 0) goto out;
-  Py_ssize_t n = collect_headers(t, list, &keeper);
-  if (n < 0) goto out;
-  int code = gwgoStartResponse(t->index, line, t->headers, (size_t)n, exc_info != NULL, t->err);
-  if (refuse(t, code, exc_info) != 0) goto out;
-  if (gw_hooked) gw_keep_response(t, status, list);
+  t = claimed(self, GW_WRITING, writing_already);
+  Py_ssize_t n = t ? collect_headers(t, list, &keeper) : -1;
+  if (n >= 0) code = gwgoStartResponse(t->index, line, t->headers, (size_t)n, exc_info != NULL, err);
+  if (code == GW_OK && gw_hooked) gw_keep_response(t, status, list);
+  if (t) unclaim(self, GW_WRITING);
+  if (n < 0 || refuse(code, err, exc_info) != 0) goto out;
   ret = py.PyCFunction_NewEx(&write_def, self, NULL);
 out:
   py.Py_DecRef(list);
@@ -234,8 +268,7 @@ static int unknown_keyword(PyObject *args, PyObject *kwargs) {
 
 /* start_response(status, response_headers, exc_info=None) */
 static PyObject *start_response(PyObject *self, PyObject *args, PyObject *kwargs) {
-  gw_thread *t = thread_of(self);
-  if (!t) return NULL;
+  if (!thread_of(self)) return NULL;
   Py_ssize_t n = py.PyTuple_Size(args) + (kwargs ? py.PyDict_Size(kwargs) : 0);
   PyObject *status = argument(args, kwargs, 0, "status");
   PyObject *headers = argument(args, kwargs, 1, "response_headers");
@@ -246,26 +279,20 @@ static PyObject *start_response(PyObject *self, PyObject *args, PyObject *kwargs
                        "start_response takes (status, response_headers, exc_info=None)");
     return NULL;
   }
-  return start(t, self, status, headers, exc_info);
+  return start(self, status, headers, exc_info);
 }
 
-/* send_bytes gives one part of the body to Go. Small ones are written with the
- * GIL held, for giving it away costs more; Go never blocks then. Two threads
- * cannot write at the same time. */
-static int send_bytes(gw_thread *t, const char *p, size_t n, int last) {
+/* send_bytes gives one part of the body to Go; the caller has claimed the right to
+ * write. Small ones are written with the GIL held, for giving it away costs more;
+ * Go never blocks then. */
+static int send_bytes(gw_thread *t, const char *p, size_t n, int last, char *err) {
   gw_bytes b = {p, n};
-  if (t->writing) {
-    strcpy(t->err, "another thread is writing this response");
-    return GW_INVALID;
-  }
   int code = GW_WAIT, small = n <= GW_WRITE_INLINE;
-  if (small) code = gwgoWrite(t->index, b, last, 0, t->err);
+  if (small) code = gwgoWrite(t->index, b, last, 0, err);
   if (code != GW_WAIT) return code;
-  t->writing = 1;
   PyThreadState *ts = py.PyEval_SaveThread();
-  code = small ? gwgoFlush(t->index, 0) : gwgoWrite(t->index, b, last, 1, t->err);
+  code = small ? gwgoFlush(t->index, 0) : gwgoWrite(t->index, b, last, 1, err);
   py.PyEval_RestoreThread(ts);
-  t->writing = 0;
   return code;
 }
 
@@ -285,20 +312,23 @@ static int bytes_of(PyObject *o, gw_bytes *b) {
 }
 
 /* raise_code turns a refusal of gwgoWrite into an exception. */
-static void raise_code(gw_thread *t, int code) {
+static void raise_code(int code, const char *err) {
   if (code == GW_GONE)
     py.PyErr_SetString(py.PyExc_ConnectionResetError, "the client closed the connection");
   else
-    py.PyErr_SetString(py.PyExc_AssertionError, t->err);
+    py.PyErr_SetString(py.PyExc_AssertionError, err);
 }
 
 static PyObject *write_callable(PyObject *self, PyObject *data) {
   gw_bytes b;
-  gw_thread *t = thread_of(self);
-  if (!t || bytes_of(data, &b) != 0) return NULL;
-  int code = send_bytes(t, b.p, b.len, 0);
+  char err[GW_ERR];
+  if (!thread_of(self) || bytes_of(data, &b) != 0) return NULL;
+  gw_thread *t = claimed(self, GW_WRITING, writing_already);
+  if (!t) return NULL;
+  int code = send_bytes(t, b.p, b.len, 0, err);
+  unclaim(self, GW_WRITING);
   if (code != GW_OK) {
-    raise_code(t, code);
+    raise_code(code, err);
     return NULL;
   }
   py.Py_IncRef(py.None);
@@ -312,8 +342,8 @@ PyObject *gw_read_body(PyObject *self, PyObject *args) {
     py.PyErr_SetString(py.PyExc_TypeError, "read_body takes (call, n)");
     return NULL;
   }
-  gw_thread *t = thread_of(py.PyTuple_GetItem(args, 0));
-  Py_ssize_t n = t ? py.PyLong_AsSsize_t(py.PyTuple_GetItem(args, 1)) : -1;
+  PyObject *call = py.PyTuple_GetItem(args, 0); /* borrowed */
+  Py_ssize_t n = thread_of(call) ? py.PyLong_AsSsize_t(py.PyTuple_GetItem(args, 1)) : -1;
   if (n < 0) return NULL;
   PyObject *bytes = py.PyBytes_FromStringAndSize(NULL, n);
   char *p;
@@ -322,17 +352,16 @@ PyObject *gw_read_body(PyObject *self, PyObject *args) {
     py.Py_DecRef(bytes);
     return NULL;
   }
-  if (t->reading) {
+  gw_thread *t = claimed(call, GW_READING, "another thread is reading this content");
+  if (!t) {
     py.Py_DecRef(bytes);
-    py.PyErr_SetString(py.PyExc_RuntimeError, "another thread is reading this content");
     return NULL;
   }
   char err[GW_ERR];
-  t->reading = 1;
   PyThreadState *ts = py.PyEval_SaveThread();
   long got = gwgoReadBody(t->index, p, (size_t)n, err);
   py.PyEval_RestoreThread(ts);
-  t->reading = 0;
+  unclaim(call, GW_READING);
   if (got < 0) {
     py.Py_DecRef(bytes);
     py.PyErr_SetString(py.PyExc_ConnectionResetError, err);
@@ -352,12 +381,18 @@ PyObject *gw_early_hints(PyObject *self, PyObject *headers) {
     return NULL;
   }
   PyObject *keeper = NULL, *list = header_list(headers);
-  Py_ssize_t n = list ? collect_headers(t, list, &keeper) : -1;
+  char err[GW_ERR];
+  if (!list || !claimed(t->call, GW_WRITING, writing_already)) {
+    py.Py_DecRef(list);
+    return NULL;
+  }
+  Py_ssize_t n = collect_headers(t, list, &keeper);
   int ok = n >= 0;
-  if (ok && gwgoEarlyHints(t->index, t->headers, (size_t)n, t->err) == GW_INVALID) {
-    py.PyErr_SetString(py.PyExc_ValueError, t->err);
+  if (ok && gwgoEarlyHints(t->index, t->headers, (size_t)n, err) == GW_INVALID) {
+    py.PyErr_SetString(py.PyExc_ValueError, err);
     ok = 0;
   }
+  unclaim(t->call, GW_WRITING);
   py.Py_DecRef(keeper);
   py.Py_DecRef(list);
   if (!ok) return NULL;
@@ -405,13 +440,33 @@ void gw_report(gw_thread *t, int phase) {
   free(text);
 }
 
-/* one_part returns the only item of a list or tuple of length one, borrowed:
- * then the whole body is known before anything is sent. */
+/* one_part returns the only item of a list or tuple of length one, a new reference:
+ * then the whole body is known before anything is sent. The application may change
+ * its list while the part is written, and without a GIL at any time. */
 static PyObject *one_part(PyObject *iterable, PyObject *type) {
-  if (type == list_type && py.PyList_Size(iterable) == 1) return py.PyList_GetItem(iterable, 0);
-  if (type == tuple_type && py.PyTuple_Size(iterable) == 1)
-    return py.PyTuple_GetItem(iterable, 0);
-  return NULL;
+  PyObject *only = NULL, *tuple = NULL;
+  if (type == list_type && py.PyList_Size(iterable) == 1) {
+    if (gw_no_gil) tuple = py.PySequence_Tuple(iterable);
+    else only = py.PyList_GetItem(iterable, 0);
+  } else if (type == tuple_type && py.PyTuple_Size(iterable) == 1) {
+    only = py.PyTuple_GetItem(iterable, 0);
+  }
+  if (tuple && py.PyTuple_Size(tuple) == 1) only = py.PyTuple_GetItem(tuple, 0);
+  py.Py_IncRef(only);
+  py.Py_DecRef(tuple);
+  return only;
+}
+
+/* write_part sends bytes for the thread that runs the request. */
+static int write_part(gw_thread *t, const char *p, size_t n, int last) {
+  char err[GW_ERR];
+  if (!claimed(t->call, GW_WRITING, writing_already)) return GW_CALL_FAILED;
+  int code = send_bytes(t, p, n, last, err);
+  unclaim(t->call, GW_WRITING);
+  if (code == GW_GONE) return GW_CALL_GONE;
+  if (code == GW_OK) return GW_CALL_OK;
+  raise_code(code, err);
+  return GW_CALL_FAILED;
 }
 
 /* send_part sends one item of the iterable. An empty one sends nothing. */
@@ -419,18 +474,12 @@ static int send_part(gw_thread *t, PyObject *item, int last) {
   gw_bytes b;
   if (bytes_of(item, &b) != 0) return GW_CALL_FAILED;
   if (!b.len && !last) return GW_CALL_OK;
-  int code = send_bytes(t, b.p, b.len, last);
-  if (code == GW_GONE) return GW_CALL_GONE;
-  if (code == GW_OK) return GW_CALL_OK;
-  raise_code(t, code);
-  return GW_CALL_FAILED;
+  return write_part(t, b.p, b.len, last);
 }
 
 static int send_all(gw_thread *t, PyObject *iterable, PyObject *type) {
   PyObject *only = one_part(iterable, type);
   if (only) {
-    /* The application may change its list while the GIL is away. */
-    py.Py_IncRef(only);
     int r = send_part(t, only, 1);
     py.Py_DecRef(only);
     return r;
@@ -446,11 +495,7 @@ static int send_all(gw_thread *t, PyObject *iterable, PyObject *type) {
   py.Py_DecRef(it);
   if (r == GW_CALL_OK && py.PyErr_Occurred()) return GW_CALL_FAILED;
   if (r != GW_CALL_OK || gw_in_forked_child()) return r;
-  int code = send_bytes(t, NULL, 0, 1);
-  if (code == GW_OK) return GW_CALL_OK;
-  if (code == GW_GONE) return GW_CALL_GONE;
-  raise_code(t, code);
-  return GW_CALL_FAILED;
+  return write_part(t, NULL, 0, 1);
 }
 
 /* send_file sends what a wsgi.file_wrapper holds without reading it, if it is a
@@ -462,22 +507,26 @@ static int send_file(gw_thread *t, PyObject *wrapper) {
   if (!file) return GW_CALL_FAILED;
   int fd = -1;
   Py_ssize_t off = 0, size = 0;
-  if (file != py.None && !t->writing) {
+  if (file != py.None) {
     off = py.PyLong_AsSsize_t(py.PyTuple_GetItem(file, 1));
     size = py.PyLong_AsSsize_t(py.PyTuple_GetItem(file, 2));
     fd = fcntl((int)py.PyLong_AsSsize_t(py.PyTuple_GetItem(file, 0)), F_DUPFD_CLOEXEC, 0);
   }
   py.Py_DecRef(file);
   if (fd < 0) return GW_ITERATE;
-  t->writing = 1;
+  if (!claimed(t->call, GW_WRITING, writing_already)) {
+    close(fd);
+    return GW_CALL_FAILED;
+  }
+  char err[GW_ERR];
   PyThreadState *ts = py.PyEval_SaveThread();
-  int code = gwgoSendFile(t->index, fd, off, size, t->err);
+  int code = gwgoSendFile(t->index, fd, off, size, err);
   py.PyEval_RestoreThread(ts);
-  t->writing = 0;
+  unclaim(t->call, GW_WRITING);
   if (code == GW_OK) return GW_CALL_OK;
   if (code == GW_GONE) return GW_CALL_GONE;
   if (code == GW_ITERATE) return GW_ITERATE;
-  raise_code(t, code);
+  raise_code(code, err);
   return GW_CALL_FAILED;
 }
 
@@ -538,13 +587,15 @@ static int run(gw_thread *t) {
   return r;
 }
 
-/* detach_helpers waits until no other thread of the application is inside a read
- * or a write of this request: what they use ends with it. They are made to return
- * by cutting the connection. */
-static void detach_helpers(gw_thread *t) {
-  if (!t->writing && !t->reading) return;
+/* release ends every use of the request by what the application keeps of it, and
+ * waits until no other thread of the application is inside a read or a write. They
+ * are made to return by cutting the connection. */
+static void release(gw_thread *t) {
+  struct call *c = call_of(t->call);
+  __atomic_store_n(&c->thread, NULL, __ATOMIC_SEQ_CST);
+  if (!__atomic_load_n(&c->busy, __ATOMIC_SEQ_CST)) return;
   gwgoCut(t->index);
-  while (t->writing || t->reading) {
+  while (__atomic_load_n(&c->busy, __ATOMIC_SEQ_CST)) {
     PyThreadState *ts = py.PyEval_SaveThread();
     usleep(500);
     py.PyEval_RestoreThread(ts);
@@ -572,8 +623,7 @@ int gw_call(gw_thread *t) {
   } else {
     gw_report(t, GW_IN_APPLICATION);
   }
-  if (t->call) call_of(t->call)->thread = NULL;
-  detach_helpers(t);
+  if (t->call) release(t);
   py.Py_DecRef(t->environ);
   py.Py_DecRef(t->call);
   t->environ = t->call = NULL;

@@ -13,9 +13,8 @@
  * It is no goroutine because it is to cost next to nothing: a goroutine that
  * sleeps a millisecond at a time keeps several threads of the Go runtime busy. */
 
-static const int64_t **starts; /* per application thread: when its call began, 0: idle */
-static int64_t *reported;      /* the start of the last call that was reported */
-static int nstarts, long_fd, wake_fd;
+static gw_watched *watched;
+static int nwatched, wake_fd;
 static int64_t short_call;
 
 /* Set while the watch sleeps for want of calls; gw_watch_wake is due then. */
@@ -49,15 +48,15 @@ static int calm;
 static int look(void) {
   int may = 0, found = 0;
   int64_t t = now();
-  for (int i = 0; i < nstarts; i++) {
-    int64_t start = __atomic_load_n(starts[i], __ATOMIC_SEQ_CST);
-    if (!start || start == reported[i]) continue;
+  for (gw_watched *w = watched; w < watched + nwatched; w++) {
+    int64_t start = __atomic_load_n(w->start, __ATOMIC_SEQ_CST);
+    if (!start || start == w->reported) continue;
     may = 1;
     if (t - start < short_call) continue;
-    reported[i] = start;
+    w->reported = start;
     found = 1;
+    poke(w->long_fd);
   }
-  if (found) poke(long_fd);
   calm = found ? 0 : calm < LOOKS_BEFORE_CALM ? calm + 1 : calm;
   return may;
 }
@@ -87,17 +86,18 @@ static void *watch(void *arg) {
   return NULL;
 }
 
-/* gw_watch_start starts the watch over n start times, which stay where they are.
- * It writes to the eventfd long_call when a call has run for longer than ns
- * nanoseconds, and sleeps on the blocking eventfd wake. */
-int gw_watch_start(const int64_t **times, int n, int64_t ns, int long_call, int wake) {
-  starts = calloc((size_t)n, sizeof *starts);
-  reported = calloc((size_t)n, sizeof *reported);
-  if (!starts || !reported) return -1;
-  for (int i = 0; i < n; i++) starts[i] = times[i];
-  nstarts = n;
+/* gw_watch_new makes the list of what is watched, for the caller to fill; it lives
+ * as long as the process. NULL: no memory. */
+gw_watched *gw_watch_new(int n) {
+  watched = calloc((size_t)n, sizeof *watched);
+  nwatched = n;
+  return watched;
+}
+
+/* gw_watch_start starts the watch. It writes to a thread's long_fd when its call
+ * has run for longer than ns nanoseconds, and sleeps on the blocking eventfd wake. */
+int gw_watch_start(int64_t ns, int wake) {
   short_call = ns;
-  long_fd = long_call;
   wake_fd = wake;
   /* Signals are for the other threads. */
   sigset_t all, old;
