@@ -135,6 +135,20 @@ func TestProxyProtocolModes(t *testing.T) {
 	}
 }
 
+// TestProxyProtocolTakesTooLong: a header has the time of a request's head. Behind a
+// whole one a silent client is let go, as ever.
+func TestProxyProtocolTakesTooLong(t *testing.T) {
+	t.Parallel()
+	s := start(t, "--proxy-protocol", "auto", "--header-timeout", "1", "probe")
+	half, whole := s.Dial(), s.Dial()
+	half.Send(proxyV2[:20])
+	whole.Send(proxyV2)
+	if r := half.Response("GET"); r.Status != 408 || !r.Close {
+		t.Errorf("half a header: got %v, want 408 and the end", r)
+	}
+	whole.WaitClosed()
+}
+
 // TestProxyProtocolLogged: the access log shows the client.
 func TestProxyProtocolLogged(t *testing.T) {
 	t.Parallel()

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -20,15 +21,19 @@ const conformance = "../../docs/conformance.md"
 var testDirs = map[string]string{
 	"http1":       "../../protocol/http1",
 	"wsgi":        "../../protocol/wsgi",
+	"proxy":       "../../protocol/proxy",
 	"worker":      "../../worker",
 	"python":      "../../worker/python",
 	"integration": "../../integration",
 }
 
+// scripted are those whose tests are scripts as well.
+var scripted = []string{"http1", "proxy"}
+
 var quoted = regexp.MustCompile("`([^`]+)`")
 
 // TestConformancePage: every row names a test, every test that is named exists,
-// and every script of the parser is named.
+// and every script of the parsers is named.
 func TestConformancePage(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(conformance)
@@ -57,8 +62,8 @@ func TestConformancePage(t *testing.T) {
 			if packages[pkg] == nil {
 				packages[pkg] = testFunctions(t, dir)
 			}
-			if unicode.IsLower(rune(name[0])) && pkg == "http1" {
-				named[name] = true
+			if unicode.IsLower(rune(name[0])) && slices.Contains(scripted, pkg) {
+				named[pkg+" "+name] = true
 				if _, err := os.Stat(filepath.Join(dir, "testdata", name+".txt")); err != nil {
 					t.Error(err)
 				}
@@ -70,13 +75,15 @@ func TestConformancePage(t *testing.T) {
 	if rows < 50 {
 		t.Errorf("got %d rows: the page is not read as it is meant", rows)
 	}
-	scripts, err := filepath.Glob(filepath.Join(testDirs["http1"], "testdata", "*.txt"))
-	if err != nil || len(scripts) == 0 {
-		t.Fatal(scripts, err)
-	}
-	for _, path := range scripts {
-		if name := strings.TrimSuffix(filepath.Base(path), ".txt"); !named[name] {
-			t.Errorf("the page does not name the script %s", name)
+	for _, pkg := range scripted {
+		scripts, err := filepath.Glob(filepath.Join(testDirs[pkg], "testdata", "*.txt"))
+		if err != nil || len(scripts) == 0 {
+			t.Fatal(pkg, scripts, err)
+		}
+		for _, path := range scripts {
+			if name := strings.TrimSuffix(filepath.Base(path), ".txt"); !named[pkg+" "+name] {
+				t.Errorf("the page does not name the script %s of %s", name, pkg)
+			}
 		}
 	}
 }
