@@ -24,6 +24,8 @@ func TestRealIPHeader(t *testing.T) {
 		{"malformed", []string{"--real-ip-header", "forwarded"}, "", "Forwarded: for=\"\r\n", nil},
 		{"behind a PROXY header of a client", []string{"--real-ip-header", "x-forwarded-for", "--proxy-protocol"}, proxyV1,
 			"X-Forwarded-For: 6.6.6.6\r\n", map[string]any{"REMOTE_ADDR": "192.0.2.1"}},
+		{"behind a PROXY header of anybody", []string{"--real-ip-header", "x-forwarded-for", "--proxy-protocol",
+			"--forwarded-allow-ips=*"}, proxyV1, "X-Forwarded-For: 6.6.6.6\r\n", map[string]any{"REMOTE_ADDR": "192.0.2.1"}},
 		{"behind a PROXY header of a proxy", []string{"--real-ip-header", "x-forwarded-for", "--proxy-protocol",
 			"--forwarded-allow-ips", "127.0.0.1,192.0.2.0/24"}, proxyV1,
 			"X-Forwarded-For: 203.0.113.7\r\n", map[string]any{"REMOTE_ADDR": "203.0.113.7"}},

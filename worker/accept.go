@@ -121,7 +121,7 @@ func (e *engine) newConn(fd, listener int, sa *unix.RawSockaddrAny) *conn {
 	}
 	*c = conn{fd: fd, gen: c.gen + 1, listener: listener, length: -1,
 		chunks: http1.ChunkDecoder{Limit: e.rules.Body}}
-	e.judgePeer(c, c.setPeer(sa))
+	e.judgePeer(c, sa)
 	for fd >= len(e.table) {
 		e.table = append(e.table, make([]*conn, max(len(e.table), 64))...)
 	}

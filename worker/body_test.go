@@ -142,7 +142,7 @@ func TestFill(t *testing.T) {
 		th.c.headLen, th.c.length = len(tt.head), -1
 		th.e.cfg = proxied()
 		th.e.forwarder = forwarderFields(th.e.cfg)
-		th.e.judgePeer(th.c, th.c.setPeer(sockaddr(t, tt.peer)))
+		th.e.judgePeer(th.c, sockaddr(t, tt.peer))
 		status, _ := th.fill()
 		if status != tt.status {
 			t.Errorf("%s: got %d, want %d", tt.name, status, tt.status)

@@ -55,7 +55,7 @@ func TestSetPeer(t *testing.T) {
 			// A connection is used again: nothing of the last peer may remain.
 			for _, last := range []string{"", "[1111:2222:3333:4444:5555:6666:7777:8888]:9", "127.0.0.1:9"} {
 				c.setPeer(sockaddr(t, last))
-				ip := c.setPeer(sockaddr(t, tt.peer))
+				ip, local := c.setPeer(sockaddr(t, tt.peer))
 				if got := string(c.remoteAddr()); got != tt.addr {
 					t.Errorf("got address %q, want %q", got, tt.addr)
 				}
@@ -64,6 +64,9 @@ func TestSetPeer(t *testing.T) {
 				}
 				if ip.IsValid() && ip.String() != tt.addr || ip.IsValid() != (tt.addr != "") {
 					t.Errorf("got %v, want %s", ip, tt.addr)
+				}
+				if local != (tt.peer == "") {
+					t.Errorf("got local %t", local)
 				}
 			}
 			if got := string(c.portText([]byte("x"))); got != "x"+tt.port {

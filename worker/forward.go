@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"net/netip"
 
+	"golang.org/x/sys/unix"
+
 	"gowsgi/config"
 	"gowsgi/protocol/http1"
 	"gowsgi/protocol/proxy"
@@ -12,15 +14,16 @@ import (
 // What is believed of what a proxy in front says, and whom. Whether the peer of a
 // connection is such a proxy is decided once, when it is accepted.
 
-// judgePeer decides whether c's peer, at ip, is believed. Without an address it came
-// over a unix socket, and then it is: whoever can open that may (gunicorn:
-// forwarded_allow_ips, proxy_allow_ips).
-func (e *engine) judgePeer(c *conn, ip netip.Addr) {
-	c.trusted = !ip.IsValid() || e.cfg.ForwardedAllowIPs.Contains(ip)
+// judgePeer takes c's peer from accept and decides whether it is believed. One on a
+// unix socket is: whoever can open that may (gunicorn: forwarded_allow_ips,
+// proxy_allow_ips).
+func (e *engine) judgePeer(c *conn, sa *unix.RawSockaddrAny) {
+	ip, local := c.setPeer(sa)
+	c.trusted = local || e.cfg.ForwardedAllowIPs.Contains(ip)
 	c.speaksFor = c.trusted
 	if e.versions != 0 {
 		c.preface = prefaceForbidden
-		if !ip.IsValid() || e.cfg.ProxyAllowIPs.Contains(ip) {
+		if local || e.cfg.ProxyAllowIPs.Contains(ip) {
 			c.preface = prefaceExpected
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"gowsgi/config"
 	"gowsgi/protocol/http1"
 	"gowsgi/protocol/proxy"
@@ -27,19 +29,32 @@ func TestJudgePeer(t *testing.T) {
 		"10.1.2.3:1": true, "[::ffff:10.1.2.3]:1": true, "11.1.2.3:1": false, "[2001:db8::1]:1": false, "": true,
 	} {
 		c := &conn{trusted: !want}
-		e.judgePeer(c, c.setPeer(sockaddr(t, peer)))
+		e.judgePeer(c, sockaddr(t, peer))
 		if c.trusted != want {
 			t.Errorf("%q: got trusted %t, want %t", peer, c.trusted, want)
 		}
 	}
 	e.cfg.ForwardedAllowIPs = config.AllowList{Any: true}
 	c := new(conn)
-	if e.judgePeer(c, c.setPeer(sockaddr(t, "203.0.113.7:1"))); !c.trusted {
+	if e.judgePeer(c, sockaddr(t, "203.0.113.7:1")); !c.trusted {
 		t.Error("* does not trust everybody")
 	}
 	e.cfg.ForwardedAllowIPs = config.AllowList{}
-	if e.judgePeer(c, c.setPeer(sockaddr(t, ""))); !c.trusted {
+	if e.judgePeer(c, sockaddr(t, "")); !c.trusted {
 		t.Error("an empty list does not trust unix sockets")
+	}
+}
+
+// TestPeerThatLeft: a connection from another worker whose client has reset it
+// meanwhile has no address any more. That does not make it a unix socket.
+func TestPeerThatLeft(t *testing.T) {
+	t.Parallel()
+	cfg := proxied()
+	cfg.ProxyProtocol = config.ProxyAuto
+	e, c := &engine{cfg: cfg, versions: versionsOf(cfg)}, &conn{trusted: true, speaksFor: true}
+	e.judgePeer(c, new(unix.RawSockaddrAny))
+	if c.trusted || c.speaksFor || c.preface != prefaceForbidden || len(c.remoteAddr()) > 0 {
+		t.Errorf("got trusted %t, speaks for others %t, preface %d, from %q", c.trusted, c.speaksFor, c.preface, c.remoteAddr())
 	}
 }
 
@@ -149,7 +164,7 @@ func TestPreface(t *testing.T) {
 		e := &engine{cfg: cfg, versions: versionsOf(cfg)}
 		for _, step := range []int{len(tt.in), 1} {
 			c := &conn{buf: make([]byte, 256)}
-			e.judgePeer(c, c.setPeer(sockaddr(t, "127.0.0.1:9")))
+			e.judgePeer(c, sockaddr(t, "127.0.0.1:9"))
 			done, reason := false, ""
 			for in := tt.in; in != "" && reason == ""; {
 				n := copy(c.buf[c.n:], in[:min(step, len(in))])
@@ -184,7 +199,7 @@ func TestNoPreface(t *testing.T) {
 		cfg := proxied()
 		cfg.ProxyProtocol = mode
 		e, c := &engine{cfg: cfg, versions: versionsOf(cfg)}, new(conn)
-		if e.judgePeer(c, c.setPeer(sockaddr(t, ""))); c.preface != prefaceDone {
+		if e.judgePeer(c, sockaddr(t, "")); c.preface != prefaceDone {
 			t.Errorf("%q: a PROXY header may come", mode)
 		}
 	}
@@ -218,7 +233,7 @@ func TestPrefaceTravels(t *testing.T) {
 		b[5], b[len(b)-1] = 0xff, 0xff // of the connection before
 		putPreface(b[:], &conn{preface: tt.preface, proxied: tt.header})
 		c := new(conn)
-		e.judgePeer(c, c.setPeer(sockaddr(t, "127.0.0.1:9")))
+		e.judgePeer(c, sockaddr(t, "127.0.0.1:9"))
 		e.takePreface(c, b[:])
 		if c.preface != tt.preface || c.speaksFor != tt.speaksFor || !c.trusted {
 			t.Errorf("%s: got preface %d, speaks for others %t, trusted %t", tt.name, c.preface, c.speaksFor, c.trusted)
@@ -259,7 +274,7 @@ func TestFindClient(t *testing.T) {
 		cfg := proxied()
 		cfg.RealIPHeader = tt.field
 		e := &engine{cfg: cfg, realIP: realIPOf(cfg)}
-		e.judgePeer(th.c, th.c.setPeer(sockaddr(t, "127.0.0.1:9")))
+		e.judgePeer(th.c, sockaddr(t, "127.0.0.1:9"))
 		var err *http1.Error
 		if e.realIP.field != nil {
 			err = e.findClient(th.c, th.head)

@@ -58,10 +58,10 @@ func (c *conn) portText(dst []byte) []byte {
 	return dst
 }
 
-// setPeer takes the peer's address from accept and returns it; it is not valid for
-// unix sockets. An IPv4 address that came over an IPv6 socket is shown as what it
-// is.
-func (c *conn) setPeer(sa *unix.RawSockaddrAny) (ip netip.Addr) {
+// setPeer takes the peer's address from accept and returns it. It is not valid for a
+// unix socket, which local tells, nor for a client that left before it was asked
+// for. An IPv4 address that came over an IPv6 socket is shown as what it is.
+func (c *conn) setPeer(sa *unix.RawSockaddrAny) (ip netip.Addr, local bool) {
 	var port uint16
 	switch sa.Addr.Family {
 	case unix.AF_INET:
@@ -72,10 +72,10 @@ func (c *conn) setPeer(sa *unix.RawSockaddrAny) (ip netip.Addr) {
 		ip, port = netip.AddrFrom16(in.Addr).Unmap(), ntohs(in.Port)
 	default:
 		c.peer.n, c.peer.hasPort = 0, false
-		return ip
+		return ip, sa.Addr.Family == unix.AF_UNIX
 	}
 	c.peer.set(ip, port, true)
-	return ip
+	return ip, false
 }
 
 func ntohs(p uint16) uint16 { return p<<8 | p>>8 }
@@ -85,6 +85,7 @@ func (e *engine) setProxied(c *conn, h proxy.Header) {
 	c.preface, c.proxied = prefaceDone, &h
 	if h.Kind == proxy.TCP4 || h.Kind == proxy.TCP6 {
 		c.peer.set(h.Source.Addr(), h.Source.Port(), true)
-		c.speaksFor = c.trusted && e.cfg.ForwardedAllowIPs.Contains(h.Source.Addr())
+		// Listed, not merely believed: with "*" the header may name anybody.
+		c.speaksFor = c.trusted && e.cfg.ForwardedAllowIPs.Lists(h.Source.Addr())
 	}
 }
