@@ -119,7 +119,7 @@ func TestBackoff(t *testing.T) {
 						}
 					}
 				}
-				s.logs("Worker (pid:101) exited with code 9.\n", 1)
+				s.logs("Worker (pid:101) exited with code 9. [", 1)
 			})
 		})
 	}
@@ -140,7 +140,7 @@ func TestBackoffEndsWhenAWorkerLives(t *testing.T) {
 		if gap := s.life(8).started.Sub(s.life(7).ended); gap != 0 {
 			t.Errorf("an old worker was replaced after %v, want at once", gap)
 		}
-		s.logs("[WARNING] Worker (pid:101) was sent SIGSEGV!\n", 1)
+		s.logs("[WARNING] Worker (pid:101) was sent SIGSEGV! [lived", 1)
 	})
 }
 
@@ -159,7 +159,7 @@ func TestExitCodesOfServedWorkers(t *testing.T) {
 			simulate(t, config.Config{Workers: 1}, script, func(s *sim) {
 				s.until("a second worker", func() bool { return s.started() == 2 })
 				s.settled(1)
-				s.logs(fmt.Sprintf("Worker (pid:101) exited with code %d.\n", code), 1)
+				s.logs(fmt.Sprintf("Worker (pid:101) exited with code %d. [lived", code), 1)
 				s.logs("Shutting down", 0)
 			})
 		})
@@ -222,8 +222,8 @@ func TestUnexplainedKill(t *testing.T) {
 	simulate(t, cfg, script, func(s *sim) {
 		s.until("a replacement", func() bool { return s.started() == 2 })
 		s.settled(1)
-		s.logs("[ERROR] Worker (pid:101) was sent SIGKILL! Perhaps out of memory?\n", 1)
-		s.logs("Worker (pid:101) died in GET /report?id=7 after 2.3s\n", 1)
+		s.logs("[ERROR] Worker (pid:101) was sent SIGKILL! Perhaps out of memory? [lived 23.3s, 0 requests, "+
+			"peak memory 45.0 MiB; in GET /report?id=7 for 2.3s (in the application)]\n", 1)
 		line, err := os.ReadFile(access)
 		if err != nil {
 			t.Fatal(err)

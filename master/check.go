@@ -45,8 +45,8 @@ func (m *Master) check() (int, error) {
 				m.signalWorker(w, unix.SIGKILL)
 			}
 		case <-m.sigchld:
-			if pid, status, err := m.env.reap(w.pid); err == nil && pid == w.pid {
-				w.reaped, w.exit = true, status
+			if d, err := m.env.reap(w.pid); err == nil && d.PID == w.pid {
+				w.reaped, w.exit = true, d.Status
 				w.status.Finish()
 			}
 		case e := <-m.events:

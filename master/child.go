@@ -31,8 +31,11 @@ type worker struct {
 
 	// A death is complete when both are known, in either order: the exit status
 	// from the reaper, and everything the worker had written to its status pipe.
-	status   statusPipe
-	exit     unix.WaitStatus
+	status statusPipe
+	exit   unix.WaitStatus
+	maxRSS int64 // in bytes, at its peak
+	// verdict is about a SIGKILL that was not the master's.
+	verdict  verdict
 	reaped   bool
 	pipeDone bool
 

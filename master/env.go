@@ -27,7 +27,9 @@ type env struct {
 	// kill is kill(2).
 	kill func(pid int, sig unix.Signal) error
 	// reap is sys.Reap.
-	reap func(pid int) (int, unix.WaitStatus, error)
+	reap func(pid int) (sys.Death, error)
+	// oom is oomFiles.read.
+	oom func() oomCount
 	// notify is signal.Notify; stopNotify undoes it.
 	notify     func(c chan<- os.Signal, sigs ...os.Signal)
 	stopNotify func(c chan<- os.Signal)
@@ -91,6 +93,7 @@ func osEnv() env {
 		stopped:     isStopped,
 		kill:        kill,
 		reap:        sys.Reap,
+		oom:         kernelOOM.read,
 		notify:      signal.Notify,
 		stopNotify:  signal.Stop,
 		chdir:       os.Chdir,

@@ -17,6 +17,7 @@ import (
 	"gowsgi/config"
 	"gowsgi/internal/logging"
 	"gowsgi/internal/outlet"
+	"gowsgi/internal/sys"
 	"gowsgi/master/spawner"
 	"gowsgi/protocol/ipc"
 )
@@ -106,16 +107,19 @@ type Master struct {
 	spawners map[int]*spawnerState
 	// strangers are the exit statuses of children whose worker has not said yet
 	// who it is.
-	strangers map[int]unix.WaitStatus
-	target    int // wanted number of workers
-	age       int // workers started so far
-	backoff   backoff
+	strangers map[int]sys.Death
+	// oom is what the kernel had killed before the deaths that are still to come.
+	oom     oomCount
+	target  int // wanted number of workers
+	age     int // workers started so far
+	backoff backoff
 	// spawnerBackoff is that of the spawner, should it die young.
 	spawnerBackoff backoff
 
 	everReady     bool // a worker of this master was ready once
 	announced     bool // READY=1 was sent
 	lastTraceback string
+	history       history
 	// lastCheck is when workers were last looked at, nextCheck when they will be.
 	lastCheck, nextCheck time.Time
 	awaited              string // the hook something waits for, "" for none
@@ -182,8 +186,9 @@ func newMaster(cfg *config.Config, opts Options, env env) *Master {
 		deathW:         -1,
 		workers:        make(map[int]*worker),
 		spawners:       make(map[int]*spawnerState),
-		strangers:      make(map[int]unix.WaitStatus),
+		strangers:      make(map[int]sys.Death),
 		target:         cfg.Workers,
+		history:        history{fd: -1},
 		backoff:        backoff{jitter: env.jitter},
 		spawnerBackoff: backoff{jitter: env.jitter},
 	}
@@ -255,14 +260,17 @@ func (m *Master) serve() (int, error) {
 
 // loop runs the service until it has been stopped and its last worker is gone.
 func (m *Master) loop() {
+	m.oom = m.env.oom()
 	// Children may have died before anybody listened, also some that were
 	// inherited by exec.
 	m.reapAll()
 	alarm := time.NewTimer(0)
 	defer alarm.Stop()
+	m.history.started = time.Now()
 	for {
 		now := time.Now()
 		m.step(now)
+		m.publish()
 		if m.stop != nil && len(m.workers) == 0 {
 			return
 		}

@@ -61,8 +61,8 @@ func TestGracefulStopEndsAtItsTimeout(t *testing.T) {
 		if d := time.Since(begin); d != 5*time.Second {
 			t.Errorf("took %v, want 5s", d)
 		}
-		s.logs("[ERROR] Worker (pid:101) was killed after graceful timeout (5s)\n", 1)
-		s.logs("Worker (pid:101) died in GET /slow after", 1)
+		s.logs("[ERROR] Worker (pid:101) was killed after graceful timeout (5s) [", 1)
+		s.logs("; in GET /slow for ", 1)
 	})
 }
 
@@ -87,7 +87,7 @@ func TestQuickStop(t *testing.T) {
 				if !s.got(2, unix.SIGQUIT) || s.got(2, unix.SIGTERM) || s.got(2, unix.SIGKILL) {
 					t.Error("the second worker was not stopped by SIGQUIT alone")
 				}
-				s.logs("Worker (pid:101) was killed after quick shutdown (2s)\n", 1)
+				s.logs("Worker (pid:101) was killed after quick shutdown (2s) [", 1)
 			})
 		})
 	}
@@ -219,7 +219,7 @@ func TestScaledDownWorkerIsKilledAtGracefulTimeout(t *testing.T) {
 		if d := s.life(1).ended.Sub(begin); d != 7*time.Second {
 			t.Errorf("killed after %v, want 7s", d)
 		}
-		s.logs("[ERROR] Worker (pid:101) was killed after graceful timeout (7s)\n", 1)
+		s.logs("[ERROR] Worker (pid:101) was killed after graceful timeout (7s) [", 1)
 	})
 }
 

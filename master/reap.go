@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
 
+	"gowsgi/internal/sys"
 	"gowsgi/protocol/ipc"
 )
 
@@ -29,50 +29,50 @@ func (m *Master) reapAll() {
 			if w.reaped || w.pid == 0 {
 				continue
 			}
-			if pid, status, err := m.env.reap(w.pid); err == nil && pid == w.pid {
-				m.reapedWorker(w, status)
+			if d, err := m.env.reap(w.pid); err == nil && d.PID == w.pid {
+				m.reapedWorker(w, d)
 			}
 		}
 		m.reapSpawners()
 		if m.child != 0 {
-			if pid, status, err := m.env.reap(m.child); err == nil && pid == m.child {
-				m.newMasterDied(status)
+			if d, err := m.env.reap(m.child); err == nil && d.PID == m.child {
+				m.newMasterDied(d.Status)
 			}
 		}
 		return
 	}
 	for {
-		pid, status, err := m.env.reap(-1)
+		d, err := m.env.reap(-1)
 		if err != nil && !errors.Is(err, unix.ECHILD) {
 			m.log.Error().Err(err).Msg("waiting for children")
 		}
-		if err != nil || pid == 0 {
+		if err != nil || d.PID == 0 {
 			return
 		}
-		m.reapedChild(pid, status)
+		m.reapedChild(d)
 	}
 }
 
 // reapedChild finds out whose exit status that is.
-func (m *Master) reapedChild(pid int, status unix.WaitStatus) {
+func (m *Master) reapedChild(d sys.Death) {
 	unnamed := false
 	for _, w := range m.workers {
-		if w.pid == pid {
-			m.reapedWorker(w, status)
+		if w.pid == d.PID {
+			m.reapedWorker(w, d)
 			return
 		}
 		unnamed = unnamed || w.pid == 0
 	}
-	switch s := m.spawners[pid]; {
+	switch s := m.spawners[d.PID]; {
 	case s != nil:
-		m.spawnerDied(s, status)
-	case pid == m.child:
-		m.newMasterDied(status)
+		m.spawnerDied(s, d.Status)
+	case d.PID == m.child:
+		m.newMasterDied(d.Status)
 	case unnamed:
 		// A worker may be dead before its pid is known here.
-		m.strangers[pid] = status
+		m.strangers[d.PID] = d
 	default:
-		m.log.Debug().Int("child", pid).Msgf("Reaped unknown child (pid:%d)", pid)
+		m.log.Debug().Int("child", d.PID).Msgf("Reaped unknown child (pid:%d)", d.PID)
 	}
 }
 
@@ -95,8 +95,8 @@ func (m *Master) newMasterDied(status unix.WaitStatus) {
 
 // reapedWorker records a worker's exit status. What it said last may still be
 // in the pipe, so its death is not judged before that is read.
-func (m *Master) reapedWorker(w *worker, status unix.WaitStatus) {
-	w.reaped, w.exit = true, status
+func (m *Master) reapedWorker(w *worker, d sys.Death) {
+	w.reaped, w.exit, w.maxRSS = true, d.Status, d.MaxRSS
 	w.status.Finish()
 	m.bury(w)
 }
@@ -221,6 +221,7 @@ func (m *Master) bury(w *worker) {
 	m.logLost(w)
 	m.tellExit(w)
 	asked := w.state == draining
+	m.remember(w, asked || m.stop != nil)
 	wasBooting := w.state == booting
 	m.forget(w)
 	if asked || m.stop != nil {
@@ -244,62 +245,4 @@ func (m *Master) forget(w *worker) {
 	if err := w.board.release(w.slot); err != nil {
 		m.log.Warn().Err(err).Msg("closing a scoreboard")
 	}
-}
-
-// logDeath writes why a worker is gone, in gunicorn's words where it has any,
-// and what it was doing.
-func (m *Master) logDeath(w *worker, now time.Time) {
-	if m.stop != nil && m.stop.reason != "" && w.bootFailed == nil {
-		// Ended because another one could not boot: nothing worth a line.
-		return
-	}
-	level, text := deathText(w)
-	e := m.log.WithLevel(level).Int("worker", w.pid).Dur("lived_ms", now.Sub(w.spawned))
-	if w.exit.Signaled() {
-		e = e.Str("signal", unix.SignalName(w.exit.Signal()))
-	} else {
-		e = e.Int("exit_code", w.exit.ExitStatus())
-	}
-	e.Msg(text)
-	for _, r := range w.inFlight(m.clock.Now()) {
-		m.log.Error().Int("worker", w.pid).Str("method", r.Method).Str("target", r.Target).
-			Dur("dur_ms", r.Since).Msgf("Worker (pid:%d) died in %s after %.1fs", w.pid, requestText(r), r.Since.Seconds())
-	}
-}
-
-// deathText returns the line for a worker's death. What the master did itself
-// is named as such and never guessed at.
-func deathText(w *worker) (zerolog.Level, string) {
-	st := w.exit
-	switch {
-	case w.bootTimedOut:
-		return zerolog.ErrorLevel, fmt.Sprintf("Worker (pid:%d) was ended after boot timeout (%s)", w.pid, seconds(w.gen.cfg.BootTimeout))
-	case w.hung:
-		return zerolog.ErrorLevel, fmt.Sprintf("Worker (pid:%d) was ended after liveness timeout (%s)", w.pid, seconds(w.gen.cfg.LivenessTimeout))
-	case w.killed && st.Signaled() && st.Signal() == unix.SIGKILL && !w.timedOut:
-		return zerolog.ErrorLevel, fmt.Sprintf("Worker (pid:%d) was killed after %s", w.pid, w.killWhy)
-	case w.timedOut:
-		return zerolog.ErrorLevel, fmt.Sprintf("Worker (pid:%d) was ended after request timeout (%s)", w.pid, seconds(w.gen.cfg.Timeout))
-	case st.Signaled() && st.Signal() == unix.SIGKILL:
-		return zerolog.ErrorLevel, fmt.Sprintf("Worker (pid:%d) was sent SIGKILL! Perhaps out of memory?", w.pid)
-	case st.Signaled() && (st.Signal() == unix.SIGTERM || st.Signal() == unix.SIGQUIT && w.state == draining):
-		return zerolog.InfoLevel, fmt.Sprintf("Worker (pid:%d) was sent %s!", w.pid, unix.SignalName(st.Signal()))
-	case st.Signaled():
-		return zerolog.WarnLevel, fmt.Sprintf("Worker (pid:%d) was sent %s!", w.pid, unix.SignalName(st.Signal()))
-	case st.ExitStatus() != 0:
-		return zerolog.ErrorLevel, fmt.Sprintf("Worker (pid:%d) exited with code %d.", w.pid, st.ExitStatus())
-	case w.state == draining:
-		// It said so itself: "Worker exiting".
-		return zerolog.DebugLevel, fmt.Sprintf("Worker (pid:%d) exited with code 0.", w.pid)
-	}
-	// Nobody asked it to leave.
-	return zerolog.WarnLevel, fmt.Sprintf("Worker (pid:%d) exited with code 0.", w.pid)
-}
-
-// requestText names a request; the record of one may be torn.
-func requestText(r ipc.InFlight) string {
-	if r.Method == "" {
-		return "a request"
-	}
-	return r.Method + " " + r.Target
 }

@@ -361,7 +361,7 @@ func TestRetiredByReloadIsKilledAtGracefulTimeout(t *testing.T) {
 		if d := s.life(1).ended.Sub(s.life(2).started); d != 5*time.Second {
 			t.Errorf("killed %v after its replacement was started, want 1s of boot and 4s", d)
 		}
-		s.logs("Worker (pid:101) was killed after graceful timeout (4s)\n", 1)
+		s.logs("Worker (pid:101) was killed after graceful timeout (4s) [", 1)
 	})
 }
 

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gowsgi/config"
+	"gowsgi/internal/sys"
 	"gowsgi/protocol/ipc"
 )
 
@@ -36,6 +37,8 @@ type sim struct {
 	forked bool
 
 	environ []string
+	// oom is what the kernel says, guarded by mu.
+	oom oomCount
 	// noTerminal: the master belongs to no terminal.
 	noTerminal bool
 	// upgrades are the new masters that were started, startErr why none can be.
@@ -144,6 +147,7 @@ func (s *sim) env() env {
 		start:       s.start,
 		startMaster: s.startMaster,
 		stopped:     s.stopped,
+		oom:         func() oomCount { s.mu.Lock(); defer s.mu.Unlock(); return s.oom },
 		terminal:    func() bool { return !s.noTerminal },
 		kill:        s.kill,
 		reap:        s.reap,
@@ -243,7 +247,7 @@ func (s *sim) stopped(pid int) bool {
 	return s.procs[pid-firstPID].stopped
 }
 
-func (s *sim) reap(pid int) (int, unix.WaitStatus, error) {
+func (s *sim) reap(pid int) (sys.Death, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if pid == -1 {
@@ -252,10 +256,10 @@ func (s *sim) reap(pid int) (int, unix.WaitStatus, error) {
 	for i, z := range s.zombies {
 		if pid == -1 || z.pid == pid {
 			s.zombies = append(s.zombies[:i], s.zombies[i+1:]...)
-			return z.pid, z.status, nil
+			return sys.Death{PID: z.pid, Status: z.status, MaxRSS: 45 << 20}, nil
 		}
 	}
-	return 0, 0, nil
+	return sys.Death{}, nil
 }
 
 // What scripts are made of.

@@ -182,9 +182,9 @@ func (m *Master) workerStarted(w *worker, pid int) {
 	}
 	w.pid = pid
 	m.logBooting(w)
-	if status, dead := m.strangers[pid]; dead {
+	if d, dead := m.strangers[pid]; dead {
 		delete(m.strangers, pid)
-		m.reapedWorker(w, status)
+		m.reapedWorker(w, d)
 	} else if w.owed != 0 {
 		m.signalWorker(w, w.owed)
 	}
@@ -305,8 +305,8 @@ func (m *Master) killSpawner(p *spawner.Process, reason string, args ...any) {
 // reapSpawners collects dead spawners only.
 func (m *Master) reapSpawners() {
 	for _, s := range m.spawners {
-		if pid, status, err := m.env.reap(s.PID); err == nil && pid == s.PID {
-			m.spawnerDied(s, status)
+		if d, err := m.env.reap(s.PID); err == nil && d.PID == s.PID {
+			m.spawnerDied(s, d.Status)
 		}
 	}
 }

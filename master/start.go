@@ -273,7 +273,7 @@ func (m *Master) cleanUp() error {
 	if m.pidFile != nil {
 		errs = append(errs, m.pidFile.remove())
 	}
-	for _, fd := range []int{m.deathR, m.deathW} {
+	for _, fd := range []int{m.deathR, m.deathW, m.history.fd} {
 		if fd >= 0 {
 			errs = append(errs, os.NewSyscallError("close", unix.Close(fd)))
 		}

@@ -51,7 +51,7 @@ func TestTimeout(t *testing.T) {
 					t.Error("the worker was not ended by SIGABRT")
 				}
 				s.logs("[CRITICAL] WORKER TIMEOUT (pid:101) GET /slow?a=1 (3", 1)
-				s.logs("[ERROR] Worker (pid:101) was ended after request timeout (30s)\n", 1)
+				s.logs("[ERROR] Worker (pid:101) was ended after request timeout (30s) [", 1)
 				s.logs("WORKER TIMEOUT", 1)
 				s.logs("Next worker in", 0)
 			})

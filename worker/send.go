@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gowsgi/internal/accesslog"
+	"gowsgi/protocol/ipc"
 	"gowsgi/worker/python"
 )
 
@@ -204,7 +205,11 @@ func (t *thread) sendSome(b []byte) int {
 func (t *thread) awaitOutput() {
 	e, c := t.e, t.c
 	from := e.clock.Now()
-	defer func() { t.blocked += e.clock.Now() - from }()
+	t.record.SetPhase(ipc.Writing)
+	defer func() {
+		t.record.SetPhase(ipc.InApplication)
+		t.blocked += e.clock.Now() - from
+	}()
 	for !awaitFD(c.fd, unix.POLLOUT, milliseconds(e.sendPace.wait)) {
 		if !c.out.taking(c.fd, e.clock.Now(), e.sendPace) {
 			t.tooSlow()

@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gowsgi/protocol/http1"
+	"gowsgi/protocol/ipc"
 )
 
 // Content that is read by the application, as it goes.
@@ -115,7 +116,9 @@ func (t *thread) readSocket(p []byte) (int, *http1.Error) {
 func (t *thread) awaitContent() bool {
 	e := t.e
 	start := e.clock.Now()
+	t.record.SetPhase(ipc.Reading)
 	came := awaitFD(t.c.fd, unix.POLLIN, milliseconds(e.bodyPace.wait))
+	t.record.SetPhase(ipc.InApplication)
 	t.bodyWait += e.clock.Now() - start
 	return came && !e.bodyPace.tooSlow(t.bodyWait, t.c.bodyCame)
 }

@@ -49,6 +49,9 @@ func main() {
 
 // run is everything but the worker: it returns the exit code.
 func run(title *sys.Title, stdout, stderr io.Writer) int {
+	if len(os.Args) > 1 && os.Args[1] == "status" {
+		return runStatus(os.Args[2:], stdout, stderr)
+	}
 	dir, err := os.Getwd()
 	if err != nil {
 		fmt.Fprintf(stderr, "\nError: %v\n", err)

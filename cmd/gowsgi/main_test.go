@@ -26,6 +26,11 @@ func TestRun(t *testing.T) {
 		{"unknown flag", []string{"--bogus"}, 2, "", "usage: gowsgi [flags] MODULE[:VARIABLE]\ngowsgi: error: unrecognized arguments: --bogus\n"},
 		{"not a number", []string{"-w", "abc", "app"}, 2, "", "usage: gowsgi [flags] MODULE[:VARIABLE]\ngowsgi: error: "},
 		{"refused value", []string{"-w", "-1", "app"}, 1, "", "\nError: "},
+		{"status of nobody", []string{"status", "--pid", "1"}, 2, "", "gowsgi status: process 1: no gowsgi master"},
+		{"status of no file", []string{"status", "--pidfile", "/no/such/file"}, 2, "", "gowsgi status: open /no/such/file"},
+		{"status with a wrong flag", []string{"status", "--bogus"}, 2, "", "gowsgi status: unknown flag: --bogus"},
+		{"status with too much", []string{"status", "now"}, 2, "", "gowsgi status: unexpected argument"},
+		{"help on status", []string{"status", "--help"}, 0, "usage: gowsgi status [--pid PID", ""},
 		{"no application", nil, 1, "", "\nError: No application module specified."},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

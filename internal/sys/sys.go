@@ -67,16 +67,28 @@ func Wait(pid int) (unix.WaitStatus, error) {
 	return status, os.NewSyscallError("wait4", err)
 }
 
+// Death is how a child ended.
+type Death struct {
+	// PID is 0 if none has.
+	PID    int
+	Status unix.WaitStatus
+	// MaxRSS is the largest resident set it ever had, in bytes, and not less than
+	// what its parent had when it forked (getrusage(2)).
+	MaxRSS int64
+}
+
 // Reap collects one dead child without blocking: the one with this pid, or any
-// if pid is -1. It returns 0 if none is dead yet, and unix.ECHILD if there is
-// no such child at all.
-func Reap(pid int) (int, unix.WaitStatus, error) {
-	var status unix.WaitStatus
+// if pid is -1. The Death is zero if none is dead yet, and the error unix.ECHILD
+// if there is no such child at all.
+func Reap(pid int) (Death, error) {
+	var d Death
+	var usage unix.Rusage
 	got, err := IgnoringEINTR(func() (int, error) {
-		return unix.Wait4(pid, &status, unix.WNOHANG, nil)
+		return unix.Wait4(pid, &d.Status, unix.WNOHANG, &usage)
 	})
-	if err != nil {
-		return 0, 0, err
+	if err != nil || got == 0 {
+		return Death{}, err
 	}
-	return got, status, nil
+	d.PID, d.MaxRSS = got, int64(usage.Maxrss)<<10
+	return d, nil
 }

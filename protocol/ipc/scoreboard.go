@@ -83,12 +83,38 @@ type Thread struct {
 	methodLen uint16
 	targetLen uint16
 	start     atomic.Int64 // Monotonic of the call's start; 0 when idle
+	phase     atomic.Uint32
 	addrLen   uint16
 	addr      [maxAddr]byte
 	method    [maxMethod]byte
 	target    [MaxTarget]byte
-	_         [40]byte // to a multiple of a cache line
+	_         [36]byte // to a multiple of a cache line
 }
+
+// Phase is what a thread waits for in a call.
+type Phase uint32
+
+// Phases. A call is in the application unless it waits for its client.
+const (
+	InApplication Phase = iota
+	Reading
+	Writing
+)
+
+// String returns the phase as logs and status pages show it.
+func (p Phase) String() string {
+	switch p {
+	case Reading:
+		return "reading content"
+	case Writing:
+		return "writing"
+	}
+	return "in the application"
+}
+
+// SetPhase is called by the thread when it waits for its client, and again with
+// InApplication when it goes on.
+func (t *Thread) SetPhase(p Phase) { t.phase.Store(uint32(p)) }
 
 // Begin records that the thread runs a request since now, a Monotonic time. Addr is
 // the client's address as text. Method and target are cut to what the record holds.
@@ -117,6 +143,7 @@ type InFlight struct {
 	Addr, Method, Target string
 	// Since is how long it has been running.
 	Since time.Duration
+	Phase Phase
 }
 
 // InFlight returns the request the thread is running at the Monotonic time now.
@@ -127,7 +154,7 @@ func (t *Thread) InFlight(now int64) (InFlight, bool) {
 	if start == 0 {
 		return InFlight{}, false
 	}
-	r := InFlight{Since: time.Duration(now - start)}
+	r := InFlight{Since: time.Duration(now - start), Phase: Phase(t.phase.Load())}
 	seq := t.seq.Load()
 	addr := string(t.addr[:min(int(t.addrLen), maxAddr)])
 	method := string(t.method[:min(int(t.methodLen), maxMethod)])
@@ -217,6 +244,15 @@ func NewScoreboard(slots, threads int) (*Scoreboard, *os.File, error) {
 
 // MapScoreboard maps the scoreboard behind fd, which may be closed afterwards.
 func MapScoreboard(fd, slots, threads int) (*Scoreboard, error) {
+	return mapScoreboard(fd, slots, threads, unix.PROT_READ|unix.PROT_WRITE)
+}
+
+// ReadScoreboard is MapScoreboard for who only looks: writing is a fault.
+func ReadScoreboard(fd, slots, threads int) (*Scoreboard, error) {
+	return mapScoreboard(fd, slots, threads, unix.PROT_READ)
+}
+
+func mapScoreboard(fd, slots, threads, prot int) (*Scoreboard, error) {
 	size := scoreboardSize(slots, threads)
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
@@ -225,7 +261,7 @@ func MapScoreboard(fd, slots, threads int) (*Scoreboard, error) {
 	if st.Size < int64(size) {
 		return nil, fmt.Errorf("mapping the scoreboard: %d bytes, want %d", st.Size, size)
 	}
-	mem, err := unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	mem, err := unix.Mmap(fd, 0, size, prot, unix.MAP_SHARED)
 	if err != nil {
 		return nil, fmt.Errorf("mapping the scoreboard: %w", os.NewSyscallError("mmap", err))
 	}

@@ -111,11 +111,11 @@ func TestThreadRecord(t *testing.T) {
 		method, target string
 		want           InFlight
 	}{
-		{"plain", "GET", "/report?id=7", InFlight{"192.0.2.1", "GET", "/report?id=7", time.Second}},
-		{"empty", "", "", InFlight{"192.0.2.1", "", "", time.Second}},
-		{"target at the limit", "GET", long[:MaxTarget], InFlight{"192.0.2.1", "GET", long[:MaxTarget], time.Second}},
-		{"both cut", long, long, InFlight{"192.0.2.1", long[:maxMethod], long[:MaxTarget], time.Second}},
-		{"any bytes", "GET", "/\x00\xff\n", InFlight{"192.0.2.1", "GET", "/\x00\xff\n", time.Second}},
+		{"plain", "GET", "/report?id=7", InFlight{"192.0.2.1", "GET", "/report?id=7", time.Second, InApplication}},
+		{"empty", "", "", InFlight{"192.0.2.1", "", "", time.Second, InApplication}},
+		{"target at the limit", "GET", long[:MaxTarget], InFlight{"192.0.2.1", "GET", long[:MaxTarget], time.Second, InApplication}},
+		{"both cut", long, long, InFlight{"192.0.2.1", long[:maxMethod], long[:MaxTarget], time.Second, InApplication}},
+		{"any bytes", "GET", "/\x00\xff\n", InFlight{"192.0.2.1", "GET", "/\x00\xff\n", time.Second, InApplication}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -131,6 +131,12 @@ func TestThreadRecord(t *testing.T) {
 			}
 			if r, ok := m.InFlight(start + int64(time.Second)); !ok || r != tt.want {
 				t.Errorf("got %+v, %v, want %+v", r, ok, tt.want)
+			}
+			for _, phase := range []Phase{Reading, Writing, InApplication} {
+				w.SetPhase(phase)
+				if r, _ := m.InFlight(start + 1); r.Phase != phase {
+					t.Errorf("phase %v, want %v", r.Phase, phase)
+				}
 			}
 			w.End()
 			if r, ok := m.InFlight(start + 1); ok || m.Started() != 0 {
