@@ -170,11 +170,20 @@ func TestStatsd(t *testing.T) {
 // also after it was moved away.
 func TestCaptureOutput(t *testing.T) {
 	t.Parallel()
+	for _, args := range [][]string{nil, {"--preload"}} {
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			t.Parallel()
+			captureOutput(t, args)
+		})
+	}
+}
+
+func captureOutput(t *testing.T, args []string) {
 	path := filepath.Join(t.TempDir(), "error.log")
 	sock := filepath.Join(t.TempDir(), "s")
 	s := gowsgitest.Launch(t, gowsgitest.Config{
 		Dir: apps(), Bind: "unix:" + sock,
-		Args: []string{"--capture-output", "--error-logfile", path, "probe"},
+		Args: append(args, "--capture-output", "--error-logfile", path, "probe"),
 	})
 	c := dialWhenReady(t, sock)
 	output := func() {
@@ -203,5 +212,39 @@ func TestCaptureOutput(t *testing.T) {
 	}
 	if !strings.Contains(read(t, path), "Shutting down: Master") {
 		t.Error("the log itself is missing")
+	}
+}
+
+// What the application prints while it is preloaded, and a hook in the spawner, is
+// captured, too, in the new file after SIGUSR1.
+func TestCaptureOutputOfTheSpawner(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "app.py", "print('imported', flush=True)\n\n"+
+		"def application(environ, start_response):\n    start_response('200 OK', [])\n    return [b'']\n")
+	write(t, dir, "gunicorn.conf.py", "import sys\npreload_app = capture_output = True\nerrorlog = 'error.log'\n"+
+		"def when_ready(server):\n    print('ready', file=sys.stderr)\n"+
+		"def child_exit(server, worker):\n    print('exited')\n")
+	path, sock := filepath.Join(dir, "error.log"), filepath.Join(dir, "s")
+	s := gowsgitest.Launch(t, gowsgitest.Config{Dir: dir, Bind: "unix:" + sock, Args: []string{"app"}})
+	dialWhenReady(t, sock).Close()
+	has := func(text string) {
+		t.Helper()
+		if !gowsgitest.Eventually(func() bool { return exists(path) && strings.Contains(read(t, path), text) }) {
+			t.Fatalf("no %q in %q", text, read(t, path))
+		}
+	}
+	has("imported\n")
+	has("ready\n")
+	replace(t, path, "new\n")
+	s.Signal(syscall.SIGUSR1)
+	s.Signal(syscall.SIGTTIN) // whose line comes after
+	has("Handling signal: ttin")
+	if code := s.Stop(); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+	has("exited\n")
+	if text := s.Log.String() + s.Stdout.String(); text != "" {
+		t.Errorf("standard output and error have %q, want nothing", text)
 	}
 }

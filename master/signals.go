@@ -155,6 +155,11 @@ func (m *Master) scale(by int) {
 // the signal when it is ready.
 func (m *Master) reopenLogs() {
 	m.reopenLog()
+	if p := m.gen.spawner; p != nil {
+		if err := capture(p, m.gen.cfg); err != nil {
+			m.log.Error().Err(err).Msg("Spawner's log could not be reopened")
+		}
+	}
 	for _, w := range m.workers {
 		if w.state == booting {
 			w.reopen = true

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
 
+	"gowsgi/config"
 	"gowsgi/internal/sys"
 	"gowsgi/master/spawner"
 	"gowsgi/protocol/ipc"
@@ -93,6 +95,12 @@ func (m *Master) addSpawner(ctx context.Context, log zerolog.Logger, gen *genera
 			return err
 		}
 	}
+	if !m.opts.Check {
+		// Before anything of the application can print.
+		if err := capture(p, cfg); err != nil {
+			return discard(p, err)
+		}
+	}
 	order := &ipc.Order{
 		Order: ipc.OrderPrepare, Argv: m.opts.Args, Chdir: cfg.Chdir, PythonPath: cfg.PythonPath, Env: cfg.Env,
 		Preload: cfg.Preload || m.opts.Check, Module: cfg.App.Module, Attr: cfg.App.Attr,
@@ -109,6 +117,19 @@ func (m *Master) addSpawner(ctx context.Context, log zerolog.Logger, gen *genera
 	}
 	gen.spawner = p
 	return nil
+}
+
+// capture makes the output of a spawner that of the error log, if that is wanted,
+// and does so anew after the log was moved away (gunicorn: capture_output).
+func capture(p *spawner.Process, cfg *config.Config) error {
+	if !cfg.CaptureOutput || cfg.ErrorLog == "-" {
+		return nil
+	}
+	path := cfg.ErrorLog
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(cfg.Chdir, path)
+	}
+	return p.Send(&ipc.Order{Order: ipc.OrderCapture, Path: path})
 }
 
 // discard ends a spawner the loop does not know yet, and says how it ended if err

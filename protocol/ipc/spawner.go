@@ -37,6 +37,9 @@ const (
 	OrderFork = "fork"
 	// OrderHook runs the hook Hook of the server with further Args. It is reported.
 	OrderHook = "hook"
+	// OrderCapture makes the file Path the spawner's standard output and error, and
+	// those of the workers it forks. What goes wrong is logged.
+	OrderCapture = "capture"
 	// OrderState asks for what hooks have stored on the server object. It is
 	// reported, with State.
 	OrderState = "state"

@@ -208,6 +208,19 @@ class _Spawner:
         file = {"file": order["file"], "values": values, "objects": objects}
         _report("done", order="read", file=file)
 
+    def capture(self, order):
+        """Makes standard output and error a file; workers inherit them."""
+        _flush()
+        try:
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOCTTY | os.O_CLOEXEC
+            fd = os.open(order["path"], flags, 0o644)
+        except OSError as e:
+            _log("error", "Cannot capture output in %s: %s" % (order["path"], e.strerror), "")
+            return
+        os.dup2(fd, 1)
+        os.dup2(fd, 2)
+        os.close(fd)
+
     def prepare(self, order):
         set_title(order["title"].encode("utf-8", "surrogateescape"))  # noqa: F821
         self.worker_title = order["worker_title"].encode("utf-8", "surrogateescape")
