@@ -94,6 +94,9 @@ func TestPreload(t *testing.T) {
 				t.Errorf("exit code %d, want 0", code)
 			}
 			for _, pid := range append(workers, spawner) {
+				if pid != spawner && s.Log.Count(fmt.Sprintf(`Worker exiting \(pid: %d\)`, pid)) == 0 {
+					continue // it was still booting
+				}
 				if s.Stdout.Count(fmt.Sprintf(`^exit handlers of %d$`, pid)) != 1 {
 					t.Errorf("exit handlers of %d did not run once:\n%s", pid, s.Stdout)
 				}
@@ -253,6 +256,39 @@ func TestPreloadMasterKilled(t *testing.T) {
 	s.Signal(syscall.SIGKILL)
 	for _, pid := range append(workers, spawner) {
 		waitGone(t, pid)
+	}
+}
+
+// Also in the middle of an import, or of a configuration file, that never ends.
+func TestPreloadMasterKilledEarly(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		file string
+		args []string
+	}{{"app.py", []string{"--preload", "app"}}, {"gunicorn.conf.py", []string{"app"}}} {
+		t.Run(tt.file, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			write(t, dir, tt.file, "import os, time\nopen('pid.new', 'w').write(str(os.getpid()))\nos.rename('pid.new', 'pid')\ntime.sleep(600)\n")
+			s := gowsgitest.Launch(t, gowsgitest.Config{Dir: dir, Args: tt.args})
+			waitFile(t, filepath.Join(dir, "pid"))
+			spawner := atoi(t, read(t, filepath.Join(dir, "pid")))
+			s.Signal(syscall.SIGKILL)
+			waitGone(t, spawner)
+		})
+	}
+}
+
+// boot_timeout holds for the import in the spawner.
+func TestPreloadBootTimeout(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "app.py", "import time\ntime.sleep(600)\n")
+	s := gowsgitest.Launch(t, gowsgitest.Config{Dir: dir, Args: []string{"--preload", "--boot-timeout", "1", "app"}})
+	s.Log.Wait(t, `File ".*app.py", line 2 in <module>`)
+	s.Log.Wait(t, `Error: preloading: the application is not loaded within boot_timeout \(1s\)`)
+	if code := s.Wait(); code != 1 {
+		t.Errorf("exit code %d, want 1", code)
 	}
 }
 

@@ -57,6 +57,8 @@ type worker struct {
 	// its event loop stood still, bootTimedOut: because the application did not load.
 	timedOut, hung, bootTimedOut bool
 
+	// replaces is the pid of the worker whose place it takes, 0 for none.
+	replaces int
 	// surge: it is booting in surplus, in place of one that still serves.
 	surge bool
 	// retireAt is when its lifetime is over, zero for never.

@@ -92,9 +92,15 @@ func waitState(ctx context.Context, state <-chan map[string]string) map[string]s
 	return nil
 }
 
-// tellHook has a hook run in the spawner p, which may be nil, and does not wait.
+// tellHook has a hook run in the spawner p, which may be nil, if there is such a
+// hook, and does not wait.
 func (m *Master) tellHook(gen *generation, p *spawner.Process, name string, args ...any) bool {
-	if p == nil || !slices.Contains(gen.cfg.Hooks, name) {
+	return slices.Contains(gen.cfg.Hooks, name) && m.tell(gen, p, name, args...)
+}
+
+// tell is tellHook for what the spawner has to know, hook or not.
+func (m *Master) tell(gen *generation, p *spawner.Process, name string, args ...any) bool {
+	if p == nil || gen.file == nil {
 		return false
 	}
 	if err := p.Send(&ipc.Order{Order: ipc.OrderHook, Hook: name, Args: args}); err != nil {
@@ -108,7 +114,7 @@ func (m *Master) tellHook(gen *generation, p *spawner.Process, name string, args
 // nworkers_changed).
 func (m *Master) tellWorkers(before, now int) {
 	if now != before {
-		m.tellHook(m.gen, m.gen.spawner, "nworkers_changed", now, before)
+		m.tell(m.gen, m.gen.spawner, "nworkers_changed", now, before)
 	}
 }
 
@@ -119,7 +125,7 @@ func (m *Master) tellExit(w *worker) {
 	if p != nil && m.spawners[p.PID] == nil {
 		p = m.gen.spawner
 	}
-	m.tellHook(w.gen, p, "child_exit", w.pid, w.age)
+	m.tell(w.gen, p, "child_exit", w.pid, w.age)
 }
 
 // apply implements event.
@@ -156,11 +162,7 @@ func logReport(log *zerolog.Logger, r ipc.Report) {
 	if r.Kind != ipc.ReportLog {
 		return
 	}
-	e := log.WithLevel(logging.ParseLevel(r.Level))
-	if r.Traceback != "" {
-		e = e.Str(logging.FieldTraceback, r.Traceback)
-	}
-	e.Msg(r.Message)
+	logging.Lines(log.WithLevel(logging.ParseLevel(r.Level)), r.Message, r.Traceback)
 }
 
 // runOnExit runs on_exit, when no worker is left, and waits for it.

@@ -238,10 +238,15 @@ func (m *Master) spawn(now time.Time) {
 // replacing returns the pid of the worker that the next one is to replace, 0 if
 // there is none.
 func (m *Master) replacing() int {
-	if live, _ := m.count(); live >= m.target {
-		if w := m.replaceable(); w != nil {
-			return w.pid
-		}
+	if live, _ := m.count(); live < m.target {
+		return 0
+	}
+	taken := map[int]bool{}
+	for _, w := range m.workers {
+		taken[w.replaces] = w.live() || taken[w.replaces]
+	}
+	if w := m.oldest(func(w *worker) bool { return (w.stale || w.recycle) && !taken[w.pid] }); w != nil {
+		return w.pid
 	}
 	return 0
 }
@@ -257,6 +262,7 @@ func (m *Master) startWorker(now time.Time) (*worker, error) {
 		return nil, err
 	}
 	w := &worker{age: m.age + 1, gen: gen, spawner: gen.spawner, board: b, slot: slot, spawned: now, wave: m.backoff.wave}
+	w.replaces = m.replacing()
 	spec, err := m.startSpec(w)
 	if err == nil {
 		w.pid, w.status, err = m.env.start(spec)
@@ -289,7 +295,7 @@ func (m *Master) startSpec(w *worker) (*startSpec, error) {
 	spec := &startSpec{
 		title:      workerTitle(w.gen.cfg),
 		age:        w.age,
-		replaces:   m.replacing(),
+		replaces:   w.replaces,
 		spawner:    w.spawner,
 		dir:        w.gen.cfg.Chdir,
 		env:        workerEnviron(m.opts.Environ, w.gen.cfg.Env),

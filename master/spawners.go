@@ -58,6 +58,9 @@ type respawnedEvent struct {
 	err error
 }
 
+// errBootTimeout: the boot_timeout setting holds for a preloaded application, too.
+var errBootTimeout = errors.New("the application is not loaded within boot_timeout")
+
 // startSpawner starts a spawner in dir.
 func startSpawner(o *Options, python ipc.Python, dir string) (*spawner.Process, error) {
 	// Workers lose their parent while they are forked; they become the master's.
@@ -112,7 +115,15 @@ func (m *Master) addSpawner(ctx context.Context, log zerolog.Logger, gen *genera
 	if id, ok := cfg.Identity(); ok && cfg.Preload && id.Differs() {
 		order.Identity = &ipc.Identity{UID: id.UID, GID: id.GID, Groups: id.Groups}
 	}
+	if cfg.BootTimeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, cfg.BootTimeout, errBootTimeout)
+		defer cancel()
+	}
 	if _, err := p.Do(ctx, order, func(r ipc.Report) { logReport(&log, r) }); err != nil {
+		if context.Cause(ctx) == errBootTimeout {
+			return discard(p, fmt.Errorf("preloading: %w (%s)", errBootTimeout, seconds(cfg.BootTimeout)))
+		}
 		return discard(p, err)
 	}
 	gen.spawner = p
@@ -137,7 +148,14 @@ func capture(p *spawner.Process, cfg *config.Config) error {
 func discard(p *spawner.Process, err error) error {
 	_ = p.Close()
 	gone := errors.Is(err, spawner.ErrGone)
-	if !gone {
+	switch {
+	case gone:
+	case errors.Is(err, errBootTimeout):
+		// The fault handler says what it is doing, before it dies of that.
+		_ = kill(p.PID, unix.SIGABRT)
+		deaf := time.AfterFunc(abortWait, func() { _ = kill(p.PID, unix.SIGKILL) })
+		defer deaf.Stop()
+	default:
 		_ = kill(p.PID, unix.SIGKILL)
 	}
 	status, waitErr := sys.Wait(p.PID)

@@ -209,11 +209,7 @@ func (p *process) startPython() error {
 
 // logHook writes what a hook logs.
 func (p *process) logHook(level, message, traceback string) {
-	e := p.log.WithLevel(logging.ParseLevel(level))
-	if traceback != "" {
-		e = e.Str(logging.FieldTraceback, traceback)
-	}
-	e.Msg(message)
+	logging.Lines(p.log.WithLevel(logging.ParseLevel(level)), message, traceback)
 }
 
 // bootFailed tells the master why, and returns the exit code.

@@ -15,6 +15,7 @@ package logging
 import (
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -52,6 +53,19 @@ type Sink interface {
 // Critical starts an event of gunicorn's CRITICAL level. zerolog's own Fatal
 // would end the process; this does not.
 func Critical(l *zerolog.Logger) *zerolog.Event { return l.WithLevel(zerolog.FatalLevel) }
+
+// Lines ends an event whose message may have several lines: the first is the
+// message, the others go before the traceback, which may be empty.
+func Lines(e *zerolog.Event, message, traceback string) {
+	first, rest, more := strings.Cut(strings.TrimRight(message, "\n"), "\n")
+	if more && traceback != "" {
+		rest += "\n"
+	}
+	if rest += traceback; rest != "" {
+		e = e.Str(FieldTraceback, rest)
+	}
+	e.Msg(first)
+}
 
 // ParseLevel returns the level of gunicorn's name for it; that of any other word is
 // info, as under gunicorn.

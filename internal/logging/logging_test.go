@@ -233,3 +233,24 @@ func TestSinks(t *testing.T) {
 		}
 	}
 }
+
+func TestLines(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, message, traceback, want string }{
+		{"one", "one", "", "one\n"},
+		{"several", "one\ntwo\n\nthree\n", "", "one\ntwo\n\nthree\n"},
+		{"traceback", "one", "Traceback\n  x\n", "one\nTraceback\n  x\n"},
+		{"both", "one\ntwo", "Traceback\n", "one\ntwo\nTraceback\n"},
+		{"forged", "one\n[2026-01-01 00:00:00 +0000] [1] [INFO] two", "", "one\n [2026-01-01 00:00:00 +0000] [1] [INFO] two\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var out strings.Builder
+			l := New(&out, FormatText, "info", 1)
+			Lines(l.Info(), tt.message, tt.traceback)
+			if _, got, _ := strings.Cut(out.String(), "[INFO] "); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,6 +68,30 @@ int gw_adopt(void) {
   py.Py_DecRef(r);
   py.Py_DecRef(f);
   return ok ? 0 : -1;
+}
+
+/* The spawner looks at its control socket only between orders. If the master is gone
+ * while it does something that never ends, it must not stay. */
+enum { ORPHAN_SECONDS = 3 };
+
+static void *watch_master(void *arg) {
+  (void)arg;
+  struct pollfd p = {.fd = control};
+  while (poll(&p, 1, -1) < 0 && errno == EINTR) {
+  }
+  sleep(ORPHAN_SECONDS);
+  _exit(1);
+}
+
+static int start_watch(void) {
+  sigset_t all, old;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &old);
+  pthread_t thread;
+  int r = pthread_create(&thread, NULL, watch_master, NULL);
+  pthread_sigmask(SIG_SETMASK, &old, NULL);
+  if (r == 0) pthread_detach(thread);
+  return r == 0 ? 0 : -1;
 }
 
 /* above moves a descriptor out of the reserved range. */
@@ -274,7 +300,7 @@ static void spawner(void) {
   char *library = read_image(image, &size);
   const char *part[5] = {library};
   for (int i = 1; i < 5 && library; i++) part[i] = part[i - 1] + strlen(part[i - 1]) + 1;
-  if (!library || part[4] > library + size || control < 0 || reserve() != 0 ||
+  if (!library || part[4] > library + size || control < 0 || reserve() != 0 || start_watch() != 0 ||
       gw_start(part[0], part[1], part[2], err, sizeof err) != 0) {
     fprintf(stderr, "gowsgi: spawner: %s\n", err);
     exit(1);
