@@ -26,7 +26,7 @@ UNIT_PKGS = $$($(GO) list ./... | grep -v '/integration$$')
 export GOWSGI_TEST_VENV ?= $(CURDIR)/$(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build venv test check unit integration race fuzz proxies leak asan cgocheck stress bench clean need-go need-cc need-python
+.PHONY: help run build venv test check unit integration race fuzz proxies leak chaos asan cgocheck stress bench clean need-go need-cc need-python
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ proxies: need-go need-cc venv ## nginx and HAProxy in front, with the files of d
 
 leak: need-go need-cc venv ## 100,000 requests must leave memory and reference counts flat
 	$(GO) $(TEST) -timeout 10m -v -run '^TestLeak' ./integration
+
+chaos: need-go need-cc venv ## a minute of kills, reloads and upgrades under load; FOR=10m for longer
+	GOWSGI_CHAOS=$(or $(FOR),60s) $(GO) $(TEST) -timeout 60m -v -run '^TestChaos$$' ./integration
 
 asan: need-go need-cc venv ## the interpreter bridge under AddressSanitizer, with Python on malloc
 	PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 $(GO) $(TEST) -timeout 15m -asan ./worker/...
