@@ -1,11 +1,10 @@
 package master
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"gowsgi/config"
 )
@@ -65,11 +64,9 @@ func TestSocketModeIsExact(t *testing.T) {
 		if err != nil || info.Mode() != os.ModeSocket|0o620 {
 			t.Fatalf("got mode %v, %v, want 0620", info.Mode(), err)
 		}
-		if err := l.close(); err != nil {
+		if err := errors.Join(l.close(), l.unlink()); err != nil {
 			t.Fatal(err)
 		}
-		// Left as by a server that was killed.
-		_ = unix.Close(l.file)
 	}
 	close(done)
 	if mode, ok := <-seen; ok {
