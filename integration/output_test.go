@@ -367,12 +367,21 @@ func TestUnreadBody(t *testing.T) {
 	t.Parallel()
 	s, _ := startOutputs(t)
 	smuggled := "GET /bad_types HTTP/1.1\r\nHost: x\r\n\r\n"
-	for _, size := range []int{len(smuggled), 100_000, 3_000_000} {
+	for _, size := range []int{len(smuggled), 100_000, 3_000_000, 30_000_000} {
 		body := smuggled + strings.Repeat("x", size-len(smuggled))
 		for _, chunked := range []bool{false, true} {
 			c := s.Dial()
 			field, content := frame(body, chunked)
-			go c.Conn.Write([]byte("POST /unread HTTP/1.1\r\nHost: x\r\n" + field + "\r\n" + content))
+			done := make(chan error, 1)
+			go func() {
+				_, err := c.Conn.Write([]byte("POST /unread HTTP/1.1\r\nHost: x\r\n" + field + "\r\n" + content))
+				done <- err
+			}()
+			if size > 3_000_000 { // as a client that reads only when it has sent all
+				if err := <-done; err != nil {
+					t.Errorf("%d bytes, chunked %v: sending: %v", size, chunked, err)
+				}
+			}
 			if r := c.Response("POST"); r.Body != "not read" {
 				t.Errorf("%d bytes, chunked %v: got %v", size, chunked, r)
 			}

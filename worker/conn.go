@@ -82,11 +82,12 @@ type conn struct {
 	// lost is the loop's: how it ended when it sent; OK: not.
 	lost accesslog.Outcome
 
-	taken    bool // the application has a copy and goes on with it
-	abort    bool // close without finishing: the response is cut
-	gone     bool // the client is
-	unread   bool // content was left unread: shut down, do not just close
-	lingered int  // bytes discarded
+	taken  bool // the application has a copy and goes on with it
+	abort  bool // close without finishing: the response is cut
+	gone   bool // the client is
+	unread bool // content was left unread: shut down, do not just close
+	// lingerEnd is the ipc.Clock time until which input is discarded at most.
+	lingerEnd int64
 
 	// late records the end of a response that the thread left to the loop; nil: none.
 	late *late

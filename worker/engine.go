@@ -24,10 +24,10 @@ import (
 const (
 	// streamBuffer is the least room chunks of a streamed content are read into.
 	streamBuffer = 64 << 10
-	// lingerWait and lingerMax bound how long, and how much, a connection that
-	// was shut down is read.
+	// lingerWait and lingerMax bound how long a connection that was shut down is
+	// read: without anything coming, and in all.
 	lingerWait = 2 * time.Second
-	lingerMax  = 256 << 10
+	lingerMax  = 10 * time.Second
 	// shortCall is how long a call may keep the loop from turning.
 	shortCall = time.Millisecond
 	// topEvery is how long listeners may go without a look while there is always

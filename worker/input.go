@@ -339,13 +339,17 @@ func (e *engine) lingerOn(c *conn) {
 	}
 	e.release(c)
 	c.state = lingering
-	c.waitIn(&e.linger, e.clock.Now())
+	now := e.clock.Now()
+	c.lingerEnd = now + int64(lingerMax)
+	c.waitIn(&e.linger, now)
 	e.watch(c, unix.EPOLLIN)
 }
 
-// discard reads and forgets input of a connection that was shut down.
+// discard reads and forgets input of a connection that was shut down. A client
+// may be sending a long content and look for the answer only behind it; a reset
+// would take that away.
 func (e *engine) discard(c *conn) {
-	buf := e.bufs.get(minBuffer)
+	buf := e.bufs.get(streamBuffer)
 	n, errno := rawRecv(c.fd, buf)
 	e.bufs.put(buf)
 	switch {
@@ -355,9 +359,12 @@ func (e *engine) discard(c *conn) {
 		e.close(c)
 		return
 	}
-	if c.lingered += n; c.lingered > lingerMax {
+	now := e.clock.Now()
+	if now >= c.lingerEnd {
 		e.close(c)
+		return
 	}
+	c.waitIn(&e.linger, now)
 }
 
 // logRefused logs overload at most once a second, however many are refused.
