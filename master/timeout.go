@@ -24,7 +24,8 @@ func checkInterval(timeout time.Duration) time.Duration {
 // checkRequests ends a worker with a request in flight for longer than the timeout
 // setting of its generation. Unlike gunicorn's heartbeat this works alike with one
 // thread and with many, and says which request it was. A worker that is idle, or
-// still importing, is never touched. It returns when to look again.
+// still importing, is never touched, nor one whose application took the connection
+// over. It returns when to look again.
 func (m *Master) checkRequests(w *worker, now time.Time) time.Duration {
 	timeout := w.gen.cfg.Timeout
 	if timeout <= 0 {
@@ -34,7 +35,7 @@ func (m *Master) checkRequests(w *worker, now time.Time) time.Duration {
 		return checkInterval(timeout)
 	}
 	for _, r := range w.inFlight(m.clock.Now()) {
-		if r.Since <= timeout {
+		if r.Since <= timeout || r.Taken {
 			continue
 		}
 		logging.Critical(&m.log).Int("worker", w.pid).Str("method", r.Method).Str("target", r.Target).Dur("dur_ms", r.Since).

@@ -220,7 +220,7 @@ func TestLoopLosesTheClient(t *testing.T) {
 		if code, _ := th.Write([]byte("x"), false, false); code != python.Gone {
 			t.Errorf("%s: got %d, want Gone", tt.name, code)
 		}
-		if th.Flush(false) != python.Gone {
+		if th.Flush() != python.Gone {
 			t.Errorf("%s: flushed to nobody", tt.name)
 		}
 	}

@@ -231,7 +231,7 @@ func TestSlowClient(t *testing.T) {
 	}
 	parts++
 	got := readResponse(client, outside)
-	if code := th.Flush(false); code != python.OK || c.out != nil && c.out.n > int(r.cfg.ResponseBuffer)/2 {
+	if code := th.Flush(); code != python.OK || c.out != nil && c.out.n > int(r.cfg.ResponseBuffer)/2 {
 		t.Errorf("got %d, want OK and room", code)
 	}
 	if code, _ := th.Write(nil, true, false); code != python.OK || th.flush(0) != python.OK {

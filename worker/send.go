@@ -129,15 +129,19 @@ func (t *thread) drainUntil(b []byte, limit int) []byte {
 }
 
 // Flush implements python.Handler.
-func (t *thread) Flush(all bool) python.Code {
+func (t *thread) Flush() python.Code {
 	limit := int(t.e.cfg.ResponseBuffer)
-	switch {
-	case all:
-		limit = 0
-	case !t.complete:
+	if !t.complete {
 		limit /= 2 // not to wait again at once
 	}
 	return t.flush(limit)
+}
+
+// Take implements python.Handler. What the application does with the connection is
+// its own, and may take as long as it likes.
+func (t *thread) Take() {
+	t.flush(0)
+	t.record.Take()
 }
 
 // flush waits until no more than limit bytes of output are left.

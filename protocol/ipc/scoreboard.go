@@ -83,12 +83,13 @@ type Thread struct {
 	methodLen uint16
 	targetLen uint16
 	start     atomic.Int64 // Monotonic of the call's start; 0 when idle
+	taken     atomic.Int64 // start of the last call that took its connection over
 	phase     atomic.Uint32
 	addrLen   uint16
 	addr      [maxAddr]byte
 	method    [maxMethod]byte
 	target    [MaxTarget]byte
-	_         [36]byte // to a multiple of a cache line
+	_         [28]byte // to a multiple of a cache line
 }
 
 // Phase is what a thread waits for in a call.
@@ -130,6 +131,10 @@ func (t *Thread) Begin(now int64, addr, method, target []byte) {
 // End records that the thread is idle.
 func (t *Thread) End() { t.start.Store(0) }
 
+// Take records that the application has taken the connection of the running request
+// over.
+func (t *Thread) Take() { t.taken.Store(t.start.Load()) }
+
 // Started returns the Monotonic time the running request started, 0 when idle.
 func (t *Thread) Started() int64 { return t.start.Load() }
 
@@ -144,6 +149,9 @@ type InFlight struct {
 	// Since is how long it has been running.
 	Since time.Duration
 	Phase Phase
+	// Taken says that the application took the connection over, for a WebSocket,
+	// say, and that nobody expects it to end soon.
+	Taken bool
 }
 
 // InFlight returns the request the thread is running at the Monotonic time now.
@@ -154,7 +162,7 @@ func (t *Thread) InFlight(now int64) (InFlight, bool) {
 	if start == 0 {
 		return InFlight{}, false
 	}
-	r := InFlight{Since: time.Duration(now - start), Phase: Phase(t.phase.Load())}
+	r := InFlight{Since: time.Duration(now - start), Phase: Phase(t.phase.Load()), Taken: t.taken.Load() == start}
 	seq := t.seq.Load()
 	addr := string(t.addr[:min(int(t.addrLen), maxAddr)])
 	method := string(t.method[:min(int(t.methodLen), maxMethod)])

@@ -111,11 +111,11 @@ func TestThreadRecord(t *testing.T) {
 		method, target string
 		want           InFlight
 	}{
-		{"plain", "GET", "/report?id=7", InFlight{"192.0.2.1", "GET", "/report?id=7", time.Second, InApplication}},
-		{"empty", "", "", InFlight{"192.0.2.1", "", "", time.Second, InApplication}},
-		{"target at the limit", "GET", long[:MaxTarget], InFlight{"192.0.2.1", "GET", long[:MaxTarget], time.Second, InApplication}},
-		{"both cut", long, long, InFlight{"192.0.2.1", long[:maxMethod], long[:MaxTarget], time.Second, InApplication}},
-		{"any bytes", "GET", "/\x00\xff\n", InFlight{"192.0.2.1", "GET", "/\x00\xff\n", time.Second, InApplication}},
+		{"plain", "GET", "/report?id=7", InFlight{"192.0.2.1", "GET", "/report?id=7", time.Second, InApplication, false}},
+		{"empty", "", "", InFlight{"192.0.2.1", "", "", time.Second, InApplication, false}},
+		{"target at the limit", "GET", long[:MaxTarget], InFlight{"192.0.2.1", "GET", long[:MaxTarget], time.Second, InApplication, false}},
+		{"both cut", long, long, InFlight{"192.0.2.1", long[:maxMethod], long[:MaxTarget], time.Second, InApplication, false}},
+		{"any bytes", "GET", "/\x00\xff\n", InFlight{"192.0.2.1", "GET", "/\x00\xff\n", time.Second, InApplication, false}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -137,6 +137,14 @@ func TestThreadRecord(t *testing.T) {
 				if r, _ := m.InFlight(start + 1); r.Phase != phase {
 					t.Errorf("phase %v, want %v", r.Phase, phase)
 				}
+			}
+			w.Take()
+			if r, _ := m.InFlight(start); !r.Taken {
+				t.Error("a connection that was taken over does not show")
+			}
+			w.Begin(start+1, nil, nil, nil)
+			if r, _ := m.InFlight(start + 1); r.Taken {
+				t.Error("the next request shows as taken over")
 			}
 			w.End()
 			if r, ok := m.InFlight(start + 1); ok || m.Started() != 0 {

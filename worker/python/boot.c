@@ -91,7 +91,7 @@ static PyObject *run_thread(PyObject *self, PyObject *arg) {
 static PyMethodDef functions[] = {
     {"run_thread", run_thread, METH_O, NULL},
     {"read_body", gw_read_body, METH_VARARGS, NULL},
-    {"client_fd", gw_client_fd, METH_O, NULL},
+    {"client_fd", gw_client_fd, METH_VARARGS, NULL},
     {"client_disconnected", gw_client_disconnected, METH_NOARGS,
      "Tells whether the client of the request of this thread has gone."},
     {"early_hints", gw_early_hints, METH_O, "Sends a 103 response with these headers."},

@@ -44,6 +44,7 @@ typedef struct {
   gw_bytes server_name; /* len 0: as the base environ has it */
   gw_bytes server_port;
   uint8_t https;
+  uint8_t upgrade; /* the client offers to speak something else */
   uint32_t listener;
   double queue_time; /* seconds; 0: as the base environ has it */
   int fd;            /* the client's connection */
@@ -162,7 +163,7 @@ char *gw_format_exception(char **line);
 char *gw_text(PyObject *s);
 PyObject *gw_early_hints(PyObject *self, PyObject *headers);
 PyObject *gw_read_body(PyObject *self, PyObject *args);
-PyObject *gw_client_fd(PyObject *self, PyObject *take);
+PyObject *gw_client_fd(PyObject *self, PyObject *args);
 PyObject *gw_client_disconnected(PyObject *self, PyObject *none);
 int gw_explain(char **error, char **traceback);
 extern int gw_hooked;

@@ -53,9 +53,10 @@ func gwgoSendFile(index C.uint64_t, fd C.int, off, size C.int64_t, err *C.char) 
 }
 
 //export gwgoFlush
-func gwgoFlush(index C.uint64_t, all C.int) C.int {
-	return C.int(threads[index].handler.Flush(all != 0))
-}
+func gwgoFlush(index C.uint64_t) C.int { return C.int(threads[index].handler.Flush()) }
+
+//export gwgoTake
+func gwgoTake(index C.uint64_t) { threads[index].handler.Take() }
 
 //export gwgoCut
 func gwgoCut(index C.uint64_t) { threads[index].handler.Cut() }

@@ -29,12 +29,12 @@ static struct {
   PyObject *REQUEST_METHOD, *PATH_INFO, *RAW_URI, *QUERY_STRING, *SCRIPT_NAME;
   PyObject *SERVER_PROTOCOL, *SERVER_NAME, *SERVER_PORT;
   PyObject *REMOTE_ADDR, *REMOTE_PORT, *url_scheme, *input;
-  PyObject *HTTP_HOST, *queue_time;
+  PyObject *HTTP_HOST, *queue_time, *socket;
   PyObject *PROXY_PROTOCOL, *PROXY_ADDR, *PROXY_PORT;
 } key;
 
 static PyObject *https, *http_1_0, *comma;
-static PyObject *bytes_io, *body_stream;
+static PyObject *bytes_io, *body_stream, *client_socket;
 
 PyObject *gw_str(const char *p, size_t n) {
   return py.PyUnicode_DecodeLatin1(p, (Py_ssize_t)n, NULL);
@@ -277,6 +277,13 @@ static int put_input(gw_thread *t, PyObject *d) {
   return put(d, key.input, in);
 }
 
+/* put_socket gives a request that may become something else a gunicorn.socket of its
+ * own: libraries use that in threads of theirs. */
+static int put_socket(gw_thread *t, PyObject *d) {
+  if (!t->req.upgrade) return 0; /* the base's */
+  return put(d, key.socket, py.PyObject_CallFunctionObjArgs(client_socket, t->call, NULL));
+}
+
 /* gw_environ returns the environ of t's request, a new reference, or NULL with
  * an exception. */
 PyObject *gw_environ(gw_thread *t) {
@@ -289,7 +296,7 @@ PyObject *gw_environ(gw_thread *t) {
   }
   if (put_method(d, r) != 0 || put_target(d, r) != 0 || put_protocol(d, r) != 0 ||
       put_fields(t, d) != 0 || put_peer(t, d) != 0 || put_server(d, r) != 0 ||
-      put_input(t, d) != 0) {
+      put_input(t, d) != 0 || put_socket(t, d) != 0) {
     py.Py_DecRef(d);
     return NULL;
   }
@@ -316,6 +323,7 @@ int gw_environ_setup(void) {
       {&key.input, "wsgi.input"},
       {&key.HTTP_HOST, "HTTP_HOST"},
       {&key.queue_time, "gowsgi.queue_time"},
+      {&key.socket, "gunicorn.socket"},
       {&key.PROXY_PROTOCOL, "PROXY_PROTOCOL"},
       {&key.PROXY_ADDR, "PROXY_ADDR"},
       {&key.PROXY_PORT, "PROXY_PORT"},
@@ -331,7 +339,8 @@ int gw_environ_setup(void) {
   bytes_io = io ? py.PyObject_GetAttrString(io, "BytesIO") : NULL;
   py.Py_DecRef(io);
   body_stream = gw_helper("body_stream");
-  return bytes_io && body_stream ? 0 : -1;
+  client_socket = gw_helper("ClientSocket");
+  return bytes_io && body_stream && client_socket ? 0 : -1;
 }
 
 /* set stores a new reference under a name and releases it. */

@@ -54,7 +54,7 @@ func testWholeEnviron(t *testing.T, py *interp) {
 		"wsgi.multithread": {"bool", false}, "wsgi.multiprocess": {"bool", false}, "wsgi.run_once": {"bool", false},
 		"wsgi.input": {"BytesIO", ""}, "wsgi.input_terminated": {"bool", true},
 		"wsgi.errors": {"TextIOWrapper", ""}, "wsgi.file_wrapper": {"type", ""},
-		"wsgi.early_hints": {"builtin_function_or_method", ""}, "gunicorn.socket": {"_ClientSocket", ""}, "gowsgi.client_disconnected": {"builtin_function_or_method", ""}, "gowsgi.queue_time": {"float", 0.25},
+		"wsgi.early_hints": {"builtin_function_or_method", ""}, "gunicorn.socket": {"ClientSocket", ""}, "gowsgi.client_disconnected": {"builtin_function_or_method", ""}, "gowsgi.queue_time": {"float", 0.25},
 	}
 	for k, v := range want {
 		if got, there := env[k]; !there || fmt.Sprint(got) != fmt.Sprint(v) {

@@ -86,34 +86,42 @@ def error_stream(fd):
     )
 
 
-class _ClientSocket:
-    """gunicorn.socket: the connection of the request the calling thread runs.
+class ClientSocket:
+    """gunicorn.socket: the connection of a request, or, for all requests but those
+    that offer an upgrade, of the one the calling thread runs.
 
-    One object serves all requests, and makes a socket when it is used. Looking at
-    the connection leaves it to the server; anything else, dup() above all, takes
-    it over, for a websocket library, say.
+    It makes a socket when it is used. Looking at the connection leaves it to the
+    server; anything else takes it over, for a websocket library, say.
     """
 
     _looks = frozenset(
         ("family", "type", "proto", "fileno", "getpeername", "getsockname", "getsockopt")
     )
 
+    def __init__(self, call=None):
+        self._call = call
+        self._taken = None
+
     def __getattr__(self, name):
+        if self._taken is not None:
+            return getattr(self._taken, name)
+        if name == "fileno":
+            fd = client_fd(self._call, 0)  # noqa: F821 (from the bridge)
+            return lambda: fd
         import socket
 
         take = name not in self._looks
-        fd = client_fd(take)  # noqa: F821 (from the bridge)
-        if name == "fileno":
-            return lambda: fd
-        sock = socket.socket(fileno=os.dup(fd))
+        sock = socket.socket(fileno=client_fd(self._call, 2 if take else 1))  # noqa: F821
         if take:
             sock.settimeout(None)  # the server's is non-blocking, and so is every copy
+            if self._call is not None:
+                self._taken = sock
         if name == "dup":
             return lambda: sock
         return getattr(sock, name)
 
 
-client_socket = _ClientSocket()
+client_socket = ClientSocket()
 
 
 class AppError(Exception):

@@ -227,13 +227,14 @@ type recorder struct {
 	failures []failure
 
 	headSent bool
-	refuse   string   // start_response is refused for that reason
-	ahead    bool     // every Write answers Wait
-	goneAt   int      // the Write with which the client is gone, from 1
-	stuck    bool     // Flush finds the client gone
-	input    string   // what ReadBody reads
-	step     int      // in pieces of that size; 0: as it comes
-	broken   string   // why ReadBody fails after the input
+	refuse   string // start_response is refused for that reason
+	ahead    bool   // every Write answers Wait
+	goneAt   int    // the Write with which the client is gone, from 1
+	stuck    bool   // Flush finds the client gone
+	input    string // what ReadBody reads
+	step     int    // in pieces of that size; 0: as it comes
+	broken   string // why ReadBody fails after the input
+	taken    int
 	files    []string // what SendFile was given
 	onWrite  func(p []byte, mayBlock bool)
 }
@@ -277,6 +278,9 @@ func (r *recorder) EarlyHints(h python.Headers) (python.Code, string) {
 	return python.OK, ""
 }
 
+// Take implements python.Handler.
+func (r *recorder) Take() { r.taken++ }
+
 // SendFile implements python.Handler: the content becomes one part.
 func (r *recorder) SendFile(fd int, off, size int64) (python.Code, string) {
 	f := os.NewFile(uintptr(fd), "sent")
@@ -316,7 +320,7 @@ func (r *recorder) Write(p []byte, last, mayBlock bool) (python.Code, string) {
 }
 
 // Flush implements python.Handler.
-func (r *recorder) Flush(bool) python.Code {
+func (r *recorder) Flush() python.Code {
 	r.flushes++
 	if r.stuck {
 		return python.Gone

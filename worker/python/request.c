@@ -291,7 +291,7 @@ static int send_bytes(gw_thread *t, const char *p, size_t n, int last, char *err
   if (small) code = gwgoWrite(t->index, b, last, 0, err);
   if (code != GW_WAIT) return code;
   PyThreadState *ts = py.PyEval_SaveThread();
-  code = small ? gwgoFlush(t->index, 0) : gwgoWrite(t->index, b, last, 1, err);
+  code = small ? gwgoFlush(t->index) : gwgoWrite(t->index, b, last, 1, err);
   py.PyEval_RestoreThread(ts);
   return code;
 }
@@ -414,22 +414,38 @@ PyObject *gw_client_disconnected(PyObject *self, PyObject *none) {
   return py.PyBool_FromLong(poll(&p, 1, 0) > 0);
 }
 
-/* client_fd(take) returns the descriptor of the connection whose request this OS
- * thread runs. With a true argument the connection is the application's from here
- * on: the server writes nothing more and closes its own descriptor afterwards. */
-PyObject *gw_client_fd(PyObject *self, PyObject *take) {
+/* client_fd(call, how) returns the descriptor of a request's connection, the one
+ * this OS thread runs if call is None: for how 0 the server's own, to look at; for 1
+ * a copy; for 2 a copy too, and the connection is the application's from here on:
+ * the server writes nothing more and closes its own descriptor afterwards. */
+PyObject *gw_client_fd(PyObject *self, PyObject *args) {
   (void)self;
-  if (!current || gw_in_forked_child()) {
-    py.PyErr_SetString(py.PyExc_RuntimeError, "gunicorn.socket outside of a request");
-    return NULL;
+  PyObject *call = py.PyTuple_GetItem(args, 0); /* borrowed, as is the next */
+  Py_ssize_t how = py.PyLong_AsSsize_t(py.PyTuple_GetItem(args, 1));
+  if (call == py.None) {
+    if (!current || gw_in_forked_child()) {
+      py.PyErr_SetString(py.PyExc_RuntimeError, "gunicorn.socket outside of a request");
+      return NULL;
+    }
+    call = current->call;
   }
-  if (py.PyObject_IsTrue(take) == 1 && !current->taken) {
+  if (how == 0) {
+    gw_thread *t = thread_of(call);
+    return t ? py.PyLong_FromLong(t->req.fd) : NULL;
+  }
+  gw_thread *t = claimed(call, GW_WRITING, writing_already);
+  if (!t) return NULL;
+  if (how == 2 && !t->taken) {
     PyThreadState *ts = py.PyEval_SaveThread();
-    gwgoFlush(current->index, 1); /* what the application sends comes behind that */
+    gwgoTake(t->index);
     py.PyEval_RestoreThread(ts);
-    current->taken = 1;
+    t->taken = 1;
   }
-  return py.PyLong_FromLong(current->req.fd);
+  int fd = fcntl(t->req.fd, F_DUPFD_CLOEXEC, 0);
+  unclaim(call, GW_WRITING);
+  if (fd >= 0) return py.PyLong_FromLong(fd);
+  py.PyErr_SetString(py.PyExc_RuntimeError, "gunicorn.socket: no descriptor left");
+  return NULL;
 }
 
 /* gw_report takes the pending exception away and logs it. */

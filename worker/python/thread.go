@@ -76,9 +76,11 @@ type Handler interface {
 	// the GIL. The descriptor is the handler's from here on. It does not wait for
 	// the client.
 	SendFile(fd int, off, size int64) (Code, string)
-	// Flush waits, without the GIL, until the client has caught up; all: until it
-	// has been sent everything.
-	Flush(all bool) Code
+	// Flush waits, without the GIL, until the client has caught up.
+	Flush() Code
+	// Take is told before the application takes the connection over, without the
+	// GIL. It returns when what was written before is sent.
+	Take()
 	// Cut breaks the connection, so that a Write, Flush or ReadBody that another
 	// thread of the application is in returns.
 	Cut()
@@ -200,6 +202,7 @@ func (t *Thread) Call(r *Request) Result {
 	q.body_stream = C.uint8_t(cbool(r.Stream))
 	q.version = span(h.Version)
 	q.https = C.uint8_t(cbool(r.HTTPS))
+	q.upgrade = C.uint8_t(cbool(h.Upgrade))
 	q.listener = C.uint32_t(r.Listener)
 	q.queue_time = C.double(r.QueueTime)
 	q.fd = C.int(r.FD)
