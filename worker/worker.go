@@ -30,7 +30,8 @@ const (
 	// finalizeWait is how long atexit handlers and threads of the application
 	// may take at least.
 	finalizeWait = 1500 * time.Millisecond
-	// outletWait is how long syslog and statsd, each, may take for the last lines.
+	// outletWait is how long the access log, syslog and statsd, each, may take for
+	// the last lines.
 	outletWait = 500 * time.Millisecond
 )
 
@@ -134,7 +135,7 @@ func (p *process) leaveWhileBooting(booted chan struct{}) {
 // call that nothing can interrupt.
 func (p *process) exit(code int) {
 	if p.access != nil {
-		p.access.Flush()
+		p.access.FlushWithin(outletWait)
 	}
 	p.outlets.Close(outletWait)
 	os.Exit(code)
@@ -379,15 +380,15 @@ func (p *process) leave() int {
 		select {} // giveUp ends the process
 	}
 	p.log.Info().Msgf("Worker exiting (pid: %d)", os.Getpid())
-	p.loops.settleAll()
-	if p.access != nil {
-		p.access.Drain()
-	}
 	wait := max(finalizeWait, p.cfg.GracefulTimeout)
 	if p.loops[0].quick.Load() {
 		wait = finalizeWait
 	}
 	time.AfterFunc(wait, func() { p.exit(0) })
+	p.loops.settleAll()
+	if p.access != nil {
+		p.access.Drain()
+	}
 	if python.Spawned() {
 		p.main.py.AttachMain()
 		if err := python.Hook("worker_exit"); err != nil {

@@ -145,6 +145,19 @@ func (l *Log) Flush() {
 	l.mu.Unlock()
 }
 
+// FlushWithin is Flush, but gives up after wait: who reads the log may be stuck.
+func (l *Log) FlushWithin(wait time.Duration) {
+	flushed := make(chan struct{})
+	go func() { // ends with the process if it does not before
+		defer close(flushed)
+		l.Flush()
+	}()
+	select {
+	case <-flushed:
+	case <-time.After(wait):
+	}
+}
+
 // Reopen opens the file anew after it was moved away. On an error, which names the
 // path, the old one stays in use.
 func (l *Log) Reopen() error {

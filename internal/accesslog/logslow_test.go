@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -55,6 +56,7 @@ func TestAccessWriterSlowReader(t *testing.T) {
 		}
 		writable(a.file.Fd(), 1)
 	}
+	a.FlushWithin(time.Millisecond) // and nobody has to wait for ever
 	text := make([]byte, total)
 	if _, err := io.ReadFull(reader, text); err != nil {
 		t.Fatal(err)
