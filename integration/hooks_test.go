@@ -220,6 +220,20 @@ func TestHooksTimeout(t *testing.T) {
 	h.WaitBooted(2)
 }
 
+// A thread that holds the GIL in C code runs no hook. Its stack is shown all the same.
+func TestHooksTimeoutInC(t *testing.T) {
+	t.Parallel()
+	h := startHooked(t, "-w", "1", "-t", "1")
+	first := h.WaitBooted(1)[0]
+	_ = <-ask(h.Server, "/held")
+	h.Log.Wait(t, `File ".*hooked.py", line \d+ in application`)
+	h.Log.Wait(t, fmt.Sprintf(`Worker \(pid:%d\) was ended after request timeout`, first))
+	h.WaitBooted(2)
+	if calls := h.calls("worker_abort"); len(calls) > 0 {
+		t.Errorf("worker_abort was called: %v", calls)
+	}
+}
+
 // Hooks that raise: those of a start end it, with gunicorn's exit code 1; one in a
 // worker is a worker that cannot start; later ones are named on the log.
 func TestHooksRaise(t *testing.T) {

@@ -324,7 +324,7 @@ func pss(t *testing.T, pids ...int) (kib int) {
 }
 
 // Workers of a spawner share the application's memory. Measured on Python 3.11:
-// 56 MB for four Flask workers with all other processes, 101 MB without --preload.
+// 61 MB for four Flask workers with all other processes, 102 MB without --preload.
 func TestPreloadMemory(t *testing.T) {
 	t.Parallel()
 	measure := func(args ...string) int {

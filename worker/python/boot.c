@@ -100,6 +100,7 @@ static PyMethodDef functions[] = {
     {"set_request_hooks", gw_set_request_hooks, METH_VARARGS, NULL},
     {"log", gw_log, METH_VARARGS, NULL},
     {"signalled", gw_signalled, METH_O, NULL},
+    {"catch_abort", gw_catch_abort, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -174,6 +174,7 @@ PyObject *gw_set_application(PyObject *self, PyObject *app);
 PyObject *gw_set_request_hooks(PyObject *self, PyObject *args);
 PyObject *gw_log(PyObject *self, PyObject *args);
 PyObject *gw_signalled(PyObject *self, PyObject *number);
+PyObject *gw_catch_abort(PyObject *self, PyObject *install);
 
 /* Phases gw_report names. */
 enum { GW_IN_APPLICATION = 0, GW_IN_CLOSE = 1, GW_IN_SIGNAL_HANDLER = 2 };

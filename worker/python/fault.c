@@ -1,8 +1,12 @@
 #define _GNU_SOURCE
 #include "bridge.h"
 
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A fault in C code (an extension module, CPython) should kill the worker with
  * that very signal, after Python's fault handler has printed where every thread
@@ -68,4 +72,53 @@ void gw_fault_after_python(void) {
   sa.sa_sigaction = on_fault;
   sa.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
   for (int i = 0; i < NFAULTS; i++) sigaction(faults[i], &sa, &python_action[i]);
+}
+
+/* With a worker_abort hook, SIGABRT is Python's: its handler runs the hook on the
+ * main thread, prints the stacks and aborts. A main thread that never comes back
+ * from C code runs no handler; then the fault handler, which needs no interpreter,
+ * has its turn after all. */
+enum { ABORT_PATIENCE_US = 600 * 1000 };
+static struct sigaction fault_abort, python_abort;
+static sem_t aborting;
+
+static void on_abort(int sig, siginfo_t *info, void *ctx) {
+  sem_post(&aborting);
+  if (python_abort.sa_flags & SA_SIGINFO) python_abort.sa_sigaction(sig, info, ctx);
+  else python_abort.sa_handler(sig);
+}
+
+static void *abort_backup(void *arg) {
+  (void)arg;
+  while (sem_wait(&aborting) != 0 && errno == EINTR) {
+  }
+  usleep(ABORT_PATIENCE_US);
+  sigaction(SIGABRT, &fault_abort, NULL);
+  kill(getpid(), SIGABRT);
+  return NULL;
+}
+
+/* catch_abort(install) calls install, which sets Python's handler for SIGABRT. */
+PyObject *gw_catch_abort(PyObject *self, PyObject *install) {
+  (void)self;
+  sigaction(SIGABRT, NULL, &fault_abort);
+  PyObject *r = py.PyObject_CallFunctionObjArgs(install, NULL);
+  if (!r) return NULL;
+  sigset_t all, old;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &old);
+  pthread_t thread;
+  int failed = sem_init(&aborting, 0, 0) != 0 || pthread_create(&thread, NULL, abort_backup, NULL);
+  pthread_sigmask(SIG_SETMASK, &old, NULL);
+  if (!failed) {
+    pthread_detach(thread);
+    struct sigaction sa;
+    sigaction(SIGABRT, NULL, &python_abort);
+    memset(&sa, 0, sizeof sa);
+    sa.sa_sigaction = on_abort;
+    /* No SA_RESTART: what sleeps is to wake up, as with Python's own. */
+    sa.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    sigaction(SIGABRT, &sa, NULL);
+  }
+  return r;
 }

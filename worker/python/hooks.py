@@ -498,7 +498,9 @@ class Hooks:
             signal.signal(signal.SIGINT, self._on_int)
             signal.signal(signal.SIGQUIT, self._on_int)
         if "worker_abort" in self:
-            signal.signal(signal.SIGABRT, self._on_abort)
+            import _gowsgi
+
+            _gowsgi.catch_abort(lambda: signal.signal(signal.SIGABRT, self._on_abort))
 
     def _signalled(self, name):
         self.worker.alive = False

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"gowsgi/protocol/http1"
@@ -23,6 +24,30 @@ type interp struct {
 	errors  *os.File // the reading end of wsgi.errors
 	logged  *os.File // its other end, open as long as the interpreter
 	app     string   // the one loaded, "module:attr"
+}
+
+// lines are texts that are added on any thread.
+type lines struct {
+	mu  sync.Mutex
+	all []string
+}
+
+// hookLog is what Python code has told Options.Log and Options.Signalled.
+var hookLog lines
+
+func (l *lines) add(line string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, line)
+}
+
+// take returns the lines and forgets them.
+func (l *lines) take() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := l.all
+	l.all = nil
+	return all
 }
 
 // runner is a thread that calls the application, and what it got from it.
@@ -60,6 +85,8 @@ func host(p ipc.Python, run func() int) int {
 		err = python.Start(python.Options{
 			Library: p.Library, Executable: p.Executable, Argv: []string{"apps", "argument"},
 			Path: []string{"/no/such/directory", "."}, FaultFD: 2,
+			Log:       func(level, message, traceback string) { hookLog.add(level + "|" + message + "|" + traceback) },
+			Signalled: func(number int) { hookLog.add(fmt.Sprint("signal ", number)) },
 		})
 	}
 	if err != nil {

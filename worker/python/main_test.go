@@ -94,6 +94,8 @@ var cases = []struct {
 	{"replaced part", testReplacedPart},
 	{"second writer", testSecondWriter},
 	{"fresh names", testFreshNames},
+	{"hooks around requests", testRequestHooks},
+	{"what hooks log", testHookLog},
 	{"flat", testFlat},
 }
 
