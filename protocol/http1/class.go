@@ -72,9 +72,13 @@ func below(x, n uint64) uint64 { return (x - ones*n) &^ x & highs }
 // equal has the high bit of some byte set if and only if a byte of x is c.
 func equal(x uint64, c byte) uint64 { return below(x^ones*uint64(c), 1) }
 
-// valueOK reports whether b can be the value of a field. It takes eight bytes
-// at a time: values are most of a head.
-func valueOK(b []byte) bool {
+// IsToken reports whether b is a token (RFC 9110, 5.6.2).
+func IsToken(b []byte) bool { return len(b) > 0 && all(b, classToken) }
+
+// IsFieldValue reports whether b can be the value of a field: it holds no control
+// character but HTAB (RFC 9110, 5.5). It takes eight bytes at a time: values are
+// most of a head.
+func IsFieldValue(b []byte) bool {
 	for len(b) >= 8 {
 		x := binary.LittleEndian.Uint64(b)
 		if below(x, ' ')|equal(x, 0x7f) != 0 && !all(b[:8], classValue) {

@@ -49,7 +49,7 @@ func TestWords(t *testing.T) {
 			for at := range n {
 				for c := range 256 {
 					b[at] = byte(c)
-					if got, want := valueOK(b), all(b, classValue); got != want {
+					if got, want := IsFieldValue(b), all(b, classValue); got != want {
 						t.Fatalf("value %q: got %t, want %t", b, got, want)
 					}
 					if got, want := targetOK(b), all(b, classTarget); got != want {

@@ -53,7 +53,7 @@ func (r *Request) parseFields(head []byte, pos int, m *message) *Error {
 			to--
 		}
 		value := line[from:to]
-		if !valueOK(value) {
+		if !IsFieldValue(value) {
 			return fieldValueError(value)
 		}
 		f := Field{Name: span(pos, pos+name), Value: span(pos+from, pos+to)}

@@ -80,7 +80,8 @@ func (s *HeadScanner) lines(buf []byte, rules *Rules) (end int, err *Error) {
 	headMax := rules.HeadMax()
 	for {
 		line, pos := int(s.line), int(s.pos)
-		window, tooLong := s.window(buf, headMax, rules)
+		folded := rules.ObsFold && line < len(buf) && isOWS(buf[line])
+		window, tooLong := s.window(line, headMax, folded, &rules.Limits)
 		end = min(len(buf), window)
 		i := bytes.IndexByte(buf[pos:end], '\n')
 		if i < 0 {
@@ -105,7 +106,7 @@ func (s *HeadScanner) lines(buf []byte, rules *Rules) (end int, err *Error) {
 		case empty:
 			s.state = scanDone
 			return i + 1, nil
-		case !rules.ObsFold || !isOWS(buf[line]):
+		case !folded:
 			s.fields++
 		}
 	}
@@ -130,19 +131,19 @@ func (s *HeadScanner) start(buf []byte) (bool, *Error) {
 	return true, nil
 }
 
-// window returns the position before which the current line must have ended,
-// and what to say if it has not.
-func (s *HeadScanner) window(buf []byte, headMax int, rules *Rules) (int, *Error) {
-	line := int(s.line)
+// window returns the position before which the line that starts at line must
+// have ended, and what to say if it has not. A folded one is part of the field
+// before it.
+func (s *HeadScanner) window(line, headMax int, folded bool, lim *Limits) (int, *Error) {
 	if s.state == scanLine {
-		return line + rules.lineMax() + 2, errLongLine
+		return line + lim.lineMax() + 2, errLongLine
 	}
-	if int(s.fields) == rules.Fields && !(rules.ObsFold && line < len(buf) && isOWS(buf[line])) {
+	if int(s.fields) == lim.Fields && !folded {
 		// Only the empty line may follow.
 		return line + 2, errManyFields
 	}
 	// The empty line at the end is not a field and passes any limit.
-	if end := line + max(rules.FieldSize, 2); end <= headMax {
+	if end := line + max(lim.FieldSize, 2); end <= headMax {
 		return end, errLongField
 	}
 	return headMax, errLongHead

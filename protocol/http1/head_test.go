@@ -84,7 +84,7 @@ func TestScanBoundedHead(t *testing.T) {
 	t.Parallel()
 	rules := Rules{Limits: Limits{RequestLine: 20, Fields: 2, FieldSize: 10}}
 	s := HeadScanner{pos: 20, line: 20, state: scanFields}
-	if at, err := s.window(nil, 25, &rules); at != 25 || err != errLongHead {
+	if at, err := s.window(20, 25, false, &rules.Limits); at != 25 || err != errLongHead {
 		t.Errorf("got %d, %v, want 25, %v", at, err, errLongHead)
 	}
 }

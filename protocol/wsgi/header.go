@@ -44,33 +44,51 @@ func (h HopByHop) String() string {
 func ownership(name []byte) owner {
 	switch len(name) {
 	case len("TE"):
-		return ifFold(name, "te", hopTE)
+		if equalFold(name, "te") {
+			return hopTE
+		}
 	case len("Date"):
-		return ifFold(name, "date", server)
+		if equalFold(name, "date") {
+			return server
+		}
 	case len("Server"):
-		return ifFold(name, "server", server)
+		if equalFold(name, "server") {
+			return server
+		}
 	case len("Trailer"):
-		return max(ifFold(name, "trailer", hopTrailer), ifFold(name, "upgrade", hopUpgrade))
+		if equalFold(name, "trailer") {
+			return hopTrailer
+		}
+		if equalFold(name, "upgrade") {
+			return hopUpgrade
+		}
 	case len("Trailers"):
-		return ifFold(name, "trailers", hopTrailers)
+		if equalFold(name, "trailers") {
+			return hopTrailers
+		}
 	case len("Connection"):
-		return max(ifFold(name, "connection", hopConnection), ifFold(name, "keep-alive", hopKeepAlive))
+		if equalFold(name, "connection") {
+			return hopConnection
+		}
+		if equalFold(name, "keep-alive") {
+			return hopKeepAlive
+		}
 	case len("Content-Length"):
-		return ifFold(name, "content-length", contentLength)
+		if equalFold(name, "content-length") {
+			return contentLength
+		}
 	case len("Transfer-Encoding"):
-		return ifFold(name, "transfer-encoding", hopTransferEncoding)
+		if equalFold(name, "transfer-encoding") {
+			return hopTransferEncoding
+		}
 	case len("Proxy-Authenticate"):
-		return ifFold(name, "proxy-authenticate", hopProxyAuthenticate)
+		if equalFold(name, "proxy-authenticate") {
+			return hopProxyAuthenticate
+		}
 	case len("Proxy-Authorization"):
-		return ifFold(name, "proxy-authorization", hopProxyAuthorization)
-	}
-	return application
-}
-
-// ifFold returns o if name is s, without regard to case, else application.
-func ifFold(name []byte, s string, o owner) owner {
-	if equalFold(name, s) {
-		return o
+		if equalFold(name, "proxy-authorization") {
+			return hopProxyAuthorization
+		}
 	}
 	return application
 }
@@ -96,30 +114,3 @@ func lower(c byte) byte {
 	}
 	return c
 }
-
-// token reports whether b consists of tchar only (RFC 9110, 5.6.2).
-func token(b []byte) bool {
-	for _, c := range b {
-		if !tchar[c] {
-			return false
-		}
-	}
-	return true
-}
-
-// fieldValue reports whether b holds no control character but tab (RFC 9110, 5.5).
-func fieldValue(b []byte) bool {
-	for _, c := range b {
-		if c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
-}
-
-var tchar = func() (t [256]bool) {
-	for _, c := range []byte("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
-		t[c] = true
-	}
-	return t
-}()

@@ -3,6 +3,8 @@ package wsgi
 import (
 	"bytes"
 	"strconv"
+
+	"gowsgi/protocol/http1"
 )
 
 // Framing says how the end of a response's content is told (RFC 9112, 6.3).
@@ -73,7 +75,7 @@ func (r *Response) SetStatus(s []byte) (reason string) {
 	if code == 101 && !r.mayUpgrade {
 		return "the status 101 is for requests that ask for an upgrade"
 	}
-	if !fieldValue(s) {
+	if !http1.IsFieldValue(s) {
 		return "the status contains a control character"
 	}
 	r.Status = code
@@ -90,18 +92,19 @@ func (r *Response) SetStatus(s []byte) (reason string) {
 // server answered. So are Server and Date, which the server sends itself. Upgrade
 // is kept with 101 and 426, for which RFC 9110, 7.8 wants it.
 func (r *Response) AddHeader(name, value []byte) (reason string) {
-	if len(name) == 0 || !token(name) {
+	if !http1.IsToken(name) {
 		return "a response header's name is not a token"
 	}
-	if !fieldValue(value) {
+	if !http1.IsFieldValue(value) {
 		return "a response header's value contains a control character"
 	}
-	switch owner := ownership(name); {
-	case owner == application:
-	case owner == contentLength:
-		return r.setLength(value)
-	case owner == server || !r.keepsHop(owner):
-		return ""
+	if o := ownership(name); o != application {
+		if o == contentLength {
+			return r.setLength(value)
+		}
+		if o == server || !r.keepsHop(o) {
+			return ""
+		}
 	}
 	r.fields = append(r.fields, name...)
 	r.fields = append(r.fields, ':', ' ')
