@@ -67,6 +67,13 @@ type Config struct {
 	// ReloadSurge is how many workers more than wanted may be starting at a time
 	// while others are replaced, 1 or more.
 	ReloadSurge int `json:"reload_surge"`
+	// Reload replaces the workers when a file of a module they imported changes, or
+	// one of ReloadExtraFiles, which are absolute (gunicorn: reload,
+	// reload_extra_files). ReloadEngine is auto, inotify or poll (gunicorn:
+	// reload_engine).
+	Reload           bool     `json:"reload"`
+	ReloadEngine     string   `json:"reload_engine"`
+	ReloadExtraFiles []string `json:"reload_extra_files"`
 	// BootTimeout is how long a worker may take to load the application before it
 	// is ended and started again. 0: no limit.
 	BootTimeout time.Duration `json:"boot_timeout"`

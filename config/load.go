@@ -104,6 +104,26 @@ func (c *Config) complete(dir string, origins map[*setting]string) error {
 		c.PythonPath[i] = absolute(c.Chdir, p)
 	}
 	c.Python = pythonFrom(dir, c.Python)
+	return c.completeExtraFiles()
+}
+
+// completeExtraFiles makes reload_extra_files absolute and replaces patterns by the
+// files they match now.
+func (c *Config) completeExtraFiles() error {
+	var files []string
+	for _, given := range c.ReloadExtraFiles {
+		path := absolute(c.Chdir, given)
+		if _, err := os.Stat(path); err == nil {
+			files = append(files, path)
+			continue
+		}
+		matches, err := filepath.Glob(path)
+		if err != nil || len(matches) == 0 {
+			return &Error{Setting: "reload_extra_files", Value: given, Reason: "no such file"}
+		}
+		files = append(files, matches...)
+	}
+	c.ReloadExtraFiles = files
 	return nil
 }
 

@@ -90,9 +90,6 @@ var refusals = []refusal{
 	{flag: "root-path", meta: "STRING", noop: true, hint: hintASGI},
 	{flag: "http-parser", meta: "STRING", noop: true, hint: "gowsgi has one parser"},
 
-	{flag: "reload"},
-	{flag: "reload-engine"},
-	{flag: "reload-extra-file", setting: "reload_extra_files"},
 	{flag: "spew", hint: "use python -m trace"},
 
 	{flag: "daemon", short: "D", hint: "run gowsgi under systemd or another supervisor"},

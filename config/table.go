@@ -553,6 +553,22 @@ var table = []setting{
 		accessor: text(func(c *Config) *string { return &c.DefaultProcName }),
 	},
 	{
+		name: "reload", flag: "reload", section: sectionDebugging,
+		doc:      "Replace the workers when a file of a module they imported changes. For development.",
+		accessor: boolean(func(c *Config) *bool { return &c.Reload }),
+	},
+	{
+		name: "reload_engine", flag: "reload-engine", meta: "NAME", section: sectionDebugging,
+		defaults: []string{"auto"},
+		doc:      "How changes are found: auto, inotify or poll. auto is inotify, or poll where that does not work.",
+		accessor: checked(func(c *Config) *string { return &c.ReloadEngine }, oneOf("auto", "inotify", "poll")),
+	},
+	{
+		name: "reload_extra_files", flag: "reload-extra-file", meta: "FILE", section: sectionDebugging,
+		doc:      "A file, a directory or a pattern of files to watch as well. Repeatable.",
+		accessor: many(func(c *Config) *[]string { return &c.ReloadExtraFiles }, parsePath, func(s string) string { return s }),
+	},
+	{
 		name: "check_config", flag: "check-config", action: ActionCheck, section: sectionDebugging,
 		doc: "Check the settings, load the application once and exit.",
 	},

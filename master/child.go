@@ -108,9 +108,10 @@ type pipeDoneEvent struct {
 	err error
 }
 
-// maxTalk bounds what one worker may say in its life, in bytes: a boot failure
+// maxTalk bounds what one worker may say in its life, in bytes: the files it has
+// imported are the most, and without the reload setting a boot failure
 // with a long traceback is the most it has to tell.
-const maxTalk = 1 << 20
+const maxTalk = 8 << 20
 
 var errBadMessage = errors.New("worker sent something that is no message")
 

@@ -24,6 +24,8 @@ type env struct {
 	start func(*startSpec) (pid int, status statusPipe, err error)
 	// startMaster starts a new master, for an upgrade.
 	startMaster func(*upgradeSpec) (pid int, link twinLink, err error)
+	// watch is watchFiles.
+	watch func(engine string, changed func(fileWatch, string)) fileWatch
 	// kill is kill(2).
 	kill func(pid int, sig unix.Signal) error
 	// reap is sys.Reap.
@@ -89,6 +91,7 @@ func osEnv() env {
 		pid:         os.Getpid(),
 		start:       startProcess,
 		startMaster: startMaster,
+		watch:       watchFiles,
 		terminal:    hasTerminal,
 		stopped:     isStopped,
 		kill:        kill,

@@ -101,6 +101,8 @@ type Master struct {
 	// it when the master is gone, however it went.
 	deathR, deathW int
 	board          *board
+	// watch looks for changed files, nil without the reload setting.
+	watch fileWatch
 
 	workers map[int]*worker // not gone, by age
 	// spawners are those that run, by pid.

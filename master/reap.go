@@ -128,6 +128,10 @@ func (e messageEvent) apply(m *Master) {
 			w.bootFailed = &e.msg
 			m.bootFailed(w)
 		}
+	case ipc.KindFiles:
+		if m.watch != nil {
+			m.watch.Add(e.msg.Files, w.spawned)
+		}
 	case ipc.KindRecycle:
 		if w.state == serving && !w.recycle {
 			w.recycle = true
@@ -175,6 +179,7 @@ func (m *Master) bootFailed(w *worker) {
 		return
 	}
 	msg := w.bootFailed
+	m.followTraceback(w, msg.Traceback)
 	switch tb := msg.Traceback + "\n" + msg.Error; {
 	case m.undecided(w):
 		m.abandonReload(msg.Error, msg.Traceback)
@@ -185,7 +190,7 @@ func (m *Master) bootFailed(w *worker) {
 		m.lastTraceback = tb
 		m.logBootFailure(w)
 	}
-	if !m.everReady {
+	if !m.everReady && m.watch == nil { // else a file may change that repairs it
 		m.stopAtBoot(w.bootFailed.Code)
 	}
 }

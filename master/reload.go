@@ -46,6 +46,11 @@ func (m *Master) hangUp() {
 	}
 	m.log.Info().Msgf("Hang up: %s", m.name)
 	m.reopenLog()
+	m.beginReload()
+}
+
+// beginReload reads the settings anew and replaces all workers.
+func (m *Master) beginReload() {
 	m.notifyReloading()
 	if m.preparing {
 		m.again = true
@@ -152,6 +157,7 @@ func (m *Master) adopt(gen *generation) error {
 	was := m.gen
 	m.reload, m.gen = r, gen
 	m.adoptListeners(was, gen)
+	m.followFiles(old, next)
 	for _, w := range m.workers {
 		w.stale = w.live()
 	}
@@ -246,6 +252,7 @@ func (m *Master) abandonReload(reason, traceback string) {
 	r := m.reload
 	m.gen, m.target, m.reload = r.prev, r.prevTarget, nil
 	m.adoptListeners(failed, m.gen)
+	m.followFiles(failed.cfg, m.gen.cfg)
 	m.tellBoards()
 	for _, w := range m.workers {
 		// Of the new ones those that have the same sockets may stay.

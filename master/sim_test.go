@@ -37,6 +37,8 @@ type sim struct {
 	forked bool
 
 	environ []string
+	// watch is the last one that was begun.
+	watch *simWatch
 	// oom is what the kernel says, guarded by mu.
 	oom oomCount
 	// noTerminal: the master belongs to no terminal.
@@ -147,10 +149,14 @@ func (s *sim) env() env {
 		start:       s.start,
 		startMaster: s.startMaster,
 		stopped:     s.stopped,
-		oom:         func() oomCount { s.mu.Lock(); defer s.mu.Unlock(); return s.oom },
-		terminal:    func() bool { return !s.noTerminal },
-		kill:        s.kill,
-		reap:        s.reap,
+		watch: func(engine string, changed func(fileWatch, string)) fileWatch {
+			s.watch = &simWatch{engine: engine, changed: changed}
+			return s.watch
+		},
+		oom:      func() oomCount { s.mu.Lock(); defer s.mu.Unlock(); return s.oom },
+		terminal: func() bool { return !s.noTerminal },
+		kill:     s.kill,
+		reap:     s.reap,
 		notify: func(c chan<- os.Signal, sigs ...os.Signal) {
 			if sigs[0] == unix.SIGCHLD {
 				s.chld = c
@@ -477,3 +483,14 @@ func (s *sim) finish() {
 		s.t.Errorf("a kill was guessed at:\n%s", t)
 	}
 }
+
+// simWatch is a fileWatch that a test makes tell.
+type simWatch struct {
+	engine  string
+	changed func(fileWatch, string)
+	files   []string
+	closed  bool
+}
+
+func (w *simWatch) Add(paths []string, _ time.Time) { w.files = append(w.files, paths...) }
+func (w *simWatch) Close()                          { w.closed = true }

@@ -70,6 +70,7 @@ func (m *Master) start() error {
 		return err
 	}
 	m.logListening()
+	m.followFiles(nil, cfg)
 	m.log.Info().Msgf("Using worker: %s", cfg.WorkerClass)
 	if err := m.startHook("when_ready"); err != nil {
 		return err
@@ -259,6 +260,9 @@ func (m *Master) interruptible(step func(context.Context) error) error {
 func (m *Master) cleanUp() error {
 	if m.cancel != nil {
 		m.cancel()
+	}
+	if m.watch != nil {
+		m.watch.Close()
 	}
 	var errs []error
 	if m.twin != nil && m.twin.link.Gone() {

@@ -183,6 +183,9 @@ func (p *process) boot() (code int, ok bool) {
 		if err = p.prepare(); err == nil {
 			err = python.Hook("post_worker_init")
 		}
+		if err == nil && p.cfg.Reload {
+			err = p.reportModules()
+		}
 	}
 	if err != nil {
 		return p.bootFailed(err), false

@@ -124,6 +124,9 @@ const (
 	KindRecycle Kind = "recycle"
 )
 
+// KindFiles: the worker has imported Message.Files, with the reload setting only.
+const KindFiles Kind = "files"
+
 // Message is one line on FDStatus.
 type Message struct {
 	Kind Kind `json:"kind"`
@@ -137,6 +140,8 @@ type Message struct {
 	Traceback string `json:"traceback,omitempty"`
 	// Requests is the number of requests served, for KindRecycle.
 	Requests uint64 `json:"requests,omitempty"`
+	// Files are paths of Python modules, for KindFiles.
+	Files []string `json:"files,omitempty"`
 	// Memory is the worker's memory in bytes, for KindRecycle because of it.
 	Memory int64 `json:"memory,omitempty"`
 }

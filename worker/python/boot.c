@@ -281,6 +281,8 @@ int gw_enable_faulthandler(int fd) {
 
 int gw_wakeup_fd(int fd) { return call_helper("set_wakeup_fd", fd); }
 
+int gw_report_modules(int fd) { return call_helper("report_modules", fd); }
+
 int gw_start_threads(int n) { return call_helper("start_threads", n); }
 
 /* gw_parallel asks whether threads run Python code at the same time, which an

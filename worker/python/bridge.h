@@ -117,6 +117,7 @@ int gw_set_base_environ(uint32_t listeners, uint32_t i, char **pairs, int npairs
 int gw_set_wanted(char **keys, int n);
 int gw_use_sendfile(void);
 int gw_enable_faulthandler(int fd);
+int gw_report_modules(int fd);
 int gw_start_threads(int n);
 int gw_parallel(void);
 

@@ -284,6 +284,35 @@ def parallel():
     return not getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
+def report_modules(fd):
+    """Writes the files of all modules to fd, a line each, and goes on to do so
+    with those that are imported later (gunicorn: reload)."""
+    import sys
+    import threading
+    import time
+
+    def run():
+        seen = set()
+        while True:
+            lines = b""
+            for module in list(sys.modules.values()):
+                # Not getattr: a lazy module would be imported by it.
+                path = getattr(module, "__dict__", {}).get("__file__")
+                if not isinstance(path, str) or path in seen:
+                    continue
+                seen.add(path)
+                if path.endswith((".pyc", ".pyo")):
+                    path = path[:-1]
+                path = os.path.abspath(path)
+                if "\n" not in path:
+                    lines += os.fsencode(path) + b"\n"
+            while lines:
+                lines = lines[os.write(fd, lines) :]
+            time.sleep(1)
+
+    threading.Thread(target=run, name="gowsgi-reload", daemon=True).start()
+
+
 def start_threads(count):
     """Starts the application threads: ordinary ones, so that everything that
     looks at threading finds what it expects."""

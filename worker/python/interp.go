@@ -196,6 +196,15 @@ func UseSendfile() error {
 	return nil
 }
 
+// ReportModules starts a Python thread that writes the paths of imported modules to
+// fd, a line each, for as long as the process lives. The caller holds the GIL.
+func ReportModules(fd int) error {
+	if C.gw_report_modules(C.int(fd)) != 0 {
+		return errors.New("starting the thread that follows imports: refused by Python")
+	}
+	return nil
+}
+
 // RunThreads starts n threading.Thread objects. Each calls the Run of the
 // handler registered under its number, without the GIL, and ends when that
 // returns. It returns when all have been started. The caller holds the GIL.
