@@ -135,7 +135,8 @@ type engine struct {
 
 	head, body, idling, flush, linger, waiting deadlines
 	lists                                      [6]*deadlines
-	// most is how many connections there may be. It does not change.
+	// most is how many connections there may be, the loop's share of the worker's.
+	// It does not change.
 	most int
 	// bodyPace and sendPace are what is asked of clients. They do not change.
 	bodyPace, sendPace pace

@@ -276,6 +276,7 @@ func (p *process) addLoop(group *group) error {
 		return err
 	}
 	e.group = group
+	e.most = max(1, e.most/group.loops)
 	e.forks = python.Forks()
 	e.listeners = p.parent.listeners()
 	for _, l := range e.listeners {
