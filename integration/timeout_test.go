@@ -2,6 +2,8 @@ package integration
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -9,20 +11,23 @@ import (
 	"gowsgi/internal/gowsgitest"
 )
 
-// gunicorn: timeout. The log names the request, the worker is replaced, and the
-// kill is not blamed on memory.
+// gunicorn: timeout. The client gets a 504, the log names the request and shows where
+// it hangs, the worker is replaced, and the kill is not blamed on memory.
 func TestTimeout(t *testing.T) {
 	t.Parallel()
-	tests := []struct{ name, threads, target string }{
-		{"sleeping", "1", "/sleep?t=300"},
-		{"spinning", "1", "/spin?x=1"},
-		{"sleeping in a thread", "2", "/sleep?t=300"},
-		{"spinning in a thread", "2", "/spin?x=1"},
+	tests := []struct{ name, threads, target, stack string }{
+		{"sleeping", "1", "/sleep?t=300", `in sleep`},
+		{"spinning", "1", "/spin?x=1", `in spin`},
+		{"sleeping in a thread", "2", "/sleep?t=300", `in sleep`},
+		{"spinning in a thread", "2", "/spin?x=1", `in spin`},
+		{"in C code that keeps the GIL", "1", "/hold?t=300", `in hold`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, "--timeout", "1", "--threads", tt.threads, "probe")
+			access := filepath.Join(t.TempDir(), "access")
+			s := start(t, "--timeout", "1", "--threads", tt.threads, "--access-logfile", access,
+				"--access-logformat", "%(r)s %(s)s", "probe")
 			victim := pid(t, s)
 			began := time.Now()
 			stuck := ask(s, tt.target)
@@ -33,20 +38,77 @@ func TestTimeout(t *testing.T) {
 			if want := "GET " + tt.target; !strings.Contains(line, want) {
 				t.Errorf("got %q, want %q in it", line, want)
 			}
-			if a := <-stuck; a.err == nil && a.Status == 200 {
-				t.Errorf("got %v from a request that cannot have ended", a)
+			if a := <-stuck; a.err != nil || a.Status != 504 {
+				t.Errorf("got %v, want 504", a)
 			}
+			s.Log.Wait(t, tt.stack)
 			waitWorkers(t, s, 1, victim)
 			if next := pid(t, s); next == victim {
 				t.Errorf("%d still answers", next)
 			}
+			s.Log.Wait(t, fmt.Sprintf(`Worker \(pid:%d\)`, victim))
 			if s.Log.Count(`out of memory`) != 0 {
 				t.Error("the master's own kill is blamed on memory")
 			}
 			if code := s.Stop(); code != 0 {
 				t.Errorf("exit code %d, want 0", code)
 			}
+			lines, err := os.ReadFile(access)
+			if want := "GET " + tt.target + " HTTP/1.1 504\n"; err != nil || strings.Count(string(lines), tt.target) != 1 || !strings.Contains(string(lines), want) {
+				t.Errorf("the access log has %q, %v, want once %q", lines, err, want)
+			}
 		})
+	}
+}
+
+// The other threads' requests are none of it: they end as they would have, also
+// those that began before and go on after the replacement is there.
+func TestTimeoutSparesSiblings(t *testing.T) {
+	t.Parallel()
+	s := start(t, "--timeout", "2", "--threads", "3", "probe")
+	victim := pid(t, s)
+	stuck := ask(s, "/sleep?t=300")
+	s.Log.Wait(t, `WORKER TIMEOUT`)
+	long := ask(s, "/sleep?t=1.5") // perhaps still there, perhaps in the replacement
+	if a := <-stuck; a.err != nil || a.Status != 504 {
+		t.Errorf("the stuck request got %v, want 504", a)
+	}
+	if a := <-long; a.err != nil || a.Status != 200 {
+		t.Errorf("a request beside the stuck one got %v, want 200", a)
+	}
+	waitWorkers(t, s, 1, victim)
+	if n := s.Log.Count(`WORKER TIMEOUT`); n != 1 {
+		t.Errorf("%d requests were timed out, want one", n)
+	}
+}
+
+// A response that has begun is broken off, so that the client can tell.
+func TestTimeoutInTheMiddle(t *testing.T) {
+	t.Parallel()
+	s := start(t, "--timeout", "1", "probe")
+	c := s.Dial()
+	defer c.Close()
+	c.Send("GET /trickle?t=300 HTTP/1.1\r\nHost: h\r\n\r\n")
+	if got := c.Rest(); !strings.HasPrefix(got, "HTTP/1.1 200") || strings.HasSuffix(got, "0\r\n\r\n") || strings.Contains(got, "504") {
+		t.Errorf("got %q, want a response without its end", got)
+	}
+	s.Log.Wait(t, `WORKER TIMEOUT`)
+}
+
+// When the stuck thread comes back to Python code it gets an exception, which
+// neither reaches the log as the application's mistake nor the next request.
+func TestTimeoutRaises(t *testing.T) {
+	t.Parallel()
+	s := start(t, "--timeout", "1", "--graceful-timeout", "30", "probe")
+	victim := pid(t, s)
+	if a := <-ask(s, "/spin?x=1&say=1"); a.Status != 504 {
+		t.Errorf("got %v, want 504", a)
+	}
+	s.Log.Wait(t, `probe: interrupted by RequestTimeout`)
+	waitWorkers(t, s, 1, victim)
+	s.Log.Wait(t, fmt.Sprintf(`Worker exiting \(pid: %d\)`, victim))
+	if s.Log.Count(`Error handling request`) != 0 {
+		t.Error("the exception is on the log as the application's")
 	}
 }
 

@@ -53,9 +53,10 @@ type worker struct {
 	killAt  time.Time
 	killWhy string
 	killed  bool
-	// timedOut: the master ended it for a request that ran too long, hung: because
-	// its event loop stood still, bootTimedOut: because the application did not load.
-	timedOut, hung, bootTimedOut bool
+	// timedOut: it has a request that ran too long. The master ended it, stuck: for
+	// such a request, hung: because its event loop stood still, bootTimedOut: because
+	// the application did not load.
+	timedOut, stuck, hung, bootTimedOut bool
 
 	// replaces is the pid of the worker whose place it takes, 0 for none.
 	replaces int

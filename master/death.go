@@ -84,7 +84,7 @@ func deathText(w *worker) (zerolog.Level, string) {
 		return say(zerolog.ErrorLevel, "was ended after boot timeout (%s)", seconds(w.gen.cfg.BootTimeout))
 	case w.hung:
 		return say(zerolog.ErrorLevel, "was ended after liveness timeout (%s)", seconds(w.gen.cfg.LivenessTimeout))
-	case w.timedOut:
+	case w.stuck, w.timedOut && w.killed:
 		return say(zerolog.ErrorLevel, "was ended after request timeout (%s)", seconds(w.gen.cfg.Timeout))
 	case w.killed && st.Signaled() && st.Signal() == unix.SIGKILL:
 		return say(zerolog.ErrorLevel, "was killed after %s", w.killWhy)

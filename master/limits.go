@@ -13,8 +13,8 @@ import (
 // line on the log, whatever boot_timeout says.
 const slowBoot = time.Minute
 
-// checkWorkers ends workers that have outlived a limit: of a request, of the boot,
-// of the silence of its event loop; and has those replaced whose life is over.
+// checkWorkers ends workers that have outlived a limit: of the boot, of the silence
+// of its event loop (that of a request is theirs to watch); and has those replaced whose life is over.
 func (m *Master) checkWorkers(now time.Time) {
 	m.checkLifetimes(now)
 	if now.Before(m.nextCheck) {
@@ -26,7 +26,6 @@ func (m *Master) checkWorkers(now time.Time) {
 		if w.reaped {
 			continue
 		}
-		m.checkAgain(now, m.checkRequests(w, now))
 		m.checkAgain(now, m.checkBoot(w, now))
 		m.checkAgain(now, m.checkLiveness(w, now, elapsed))
 	}

@@ -2,6 +2,7 @@ package master
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 
 	"gowsgi/internal/accesslog"
@@ -12,7 +13,7 @@ import (
 // running: every other one it has written itself. What is known of them is on the
 // scoreboard.
 func (m *Master) logLost(w *worker) {
-	lost := w.inFlight(m.clock.Now())
+	lost := slices.DeleteFunc(w.inFlight(m.clock.Now()), func(r ipc.InFlight) bool { return r.Answered })
 	if len(lost) == 0 {
 		return
 	}

@@ -137,6 +137,10 @@ func (e messageEvent) apply(m *Master) {
 			w.recycle = true
 			m.logRecycle(w, e.msg)
 		}
+	case ipc.KindTimeout:
+		m.requestTimedOut(w, e.msg, time.Now())
+	case ipc.KindStuck:
+		m.onlyStuck(w, time.Now())
 	default:
 		m.log.Warn().Int("worker", w.pid).Str("kind", string(e.msg.Kind)).Msgf("Worker (pid:%d) is not understood", w.pid)
 	}

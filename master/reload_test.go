@@ -415,6 +415,7 @@ func TestReloadChangesThreads(t *testing.T) {
 		p.boots()
 		if p.boot.Age == 4 {
 			p.board.Thread(p.boot.Slot, 15).Begin(p.sim.clock.Now(), []byte("192.0.2.1"), []byte("PUT"), []byte("/16th"))
+			p.die(unix.SIGSEGV)
 		}
 		p.serve(0)
 	}, func(s *sim) {
@@ -422,9 +423,9 @@ func TestReloadChangesThreads(t *testing.T) {
 		old := s.master.board
 		s.next.Threads = 16
 		s.signal(unix.SIGHUP)
-		s.until("a timeout", func() bool { return s.started() == 5 })
+		s.until("a death", func() bool { return s.started() == 5 })
 		s.settled(2)
-		s.logs("WORKER TIMEOUT (pid:104) PUT /16th", 1)
+		s.logs("in PUT /16th", 1)
 		if old.current || old.inUse != 0 || s.master.board == old {
 			t.Error("the old scoreboard is still in use")
 		}

@@ -1,15 +1,16 @@
 package master
 
 import (
+	"slices"
 	"time"
 
-	"gowsgi/internal/logging"
+	"gowsgi/protocol/ipc"
 )
 
 const (
 	// checkLongest and checkShortest bound the pauses between looks at the
-	// scoreboard; in between it is an eighth of the timeout, so a request is
-	// ended at most 12.5% late.
+	// scoreboard; in between it is an eighth of the timeout, so a worker is ended at
+	// most 12.5% late.
 	checkLongest  = time.Second
 	checkShortest = 50 * time.Millisecond
 	// abortWait is what a worker gets after SIGABRT to print its stacks.
@@ -21,29 +22,29 @@ func checkInterval(timeout time.Duration) time.Duration {
 	return max(min(timeout/8, checkLongest), checkShortest)
 }
 
-// checkRequests ends a worker with a request in flight for longer than the timeout
-// setting of its generation. Unlike gunicorn's heartbeat this works alike with one
-// thread and with many, and says which request it was. A worker that is idle, or
-// still importing, is never touched, nor one whose application took the connection
-// over. It returns when to look again.
-func (m *Master) checkRequests(w *worker, now time.Time) time.Duration {
-	timeout := w.gen.cfg.Timeout
-	if timeout <= 0 {
-		return 0
+// requestTimedOut acts on a worker that has lost a thread to a request. It has said
+// so on the log and answered the client; the other threads go on until it is
+// replaced. Gunicorn ends it at once, and all its requests with it; so do we where a
+// worker_abort hook expects that.
+func (m *Master) requestTimedOut(w *worker, msg ipc.Message, now time.Time) {
+	w.timedOut = true
+	if slices.Contains(w.gen.cfg.Hooks, "worker_abort") {
+		w.stuck = true
+		m.abort(w, now, "request", w.gen.cfg.Timeout)
+		return
 	}
-	if w.state == booting || w.timedOut {
-		return checkInterval(timeout)
+	if w.state == serving && !w.recycle {
+		w.recycle = true
+		m.log.Info().Int("worker", w.pid).Dur("dur_ms", msg.Took).
+			Msgf("Worker (pid:%d) is replaced, for a request that takes more than %s", w.pid, seconds(w.gen.cfg.Timeout))
 	}
-	for _, r := range w.inFlight(m.clock.Now()) {
-		if r.Since <= timeout || r.Taken {
-			continue
-		}
-		logging.Critical(&m.log).Int("worker", w.pid).Str("method", r.Method).Str("target", r.Target).Dur("dur_ms", r.Since).
-			Msgf("WORKER TIMEOUT (pid:%d) %s (%.1fs)", w.pid, requestText(r), r.Since.Seconds())
-		w.timedOut = true
+}
+
+// onlyStuck ends a worker that drains and has nothing left but requests that timed
+// out: there is nothing to wait for.
+func (m *Master) onlyStuck(w *worker, now time.Time) {
+	if w.state == draining {
+		w.stuck = true
+		m.abort(w, now, "request", w.gen.cfg.Timeout)
 	}
-	if w.timedOut {
-		m.abort(w, now, "request", timeout)
-	}
-	return checkInterval(timeout)
 }

@@ -2,14 +2,16 @@ package master
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"gowsgi/config"
+	"gowsgi/protocol/ipc"
 )
 
+// TestTimeout: a worker that has lost a thread is replaced first; then it drains,
+// and is ended when nothing but that thread's request is left.
 func TestTimeout(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -21,91 +23,62 @@ func TestTimeout(t *testing.T) {
 		{"is deaf", func(p *proc) { p.sleep(time.Hour) }, abortWait},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var aborted time.Time
+			var told, retired, aborted time.Time
 			script := func(p *proc) {
 				p.boots()
 				if p.oldOne(1) {
-					p.sleep(time.Minute) // idle for longer than the timeout
 					p.begin("/slow?a=1")
+					p.sleep(30 * time.Second)
+					told = time.Now()
+					p.say(ipc.Message{Kind: ipc.KindTimeout, Took: 30 * time.Second})
+					p.say(ipc.Message{Kind: ipc.KindTimeout, Took: 31 * time.Second}) // another thread
+					p.say(ipc.Message{Kind: ipc.KindStuck})                           // too early to be believed
+					p.wait(time.Hour)
+					retired = time.Now()
+					p.sleep(3 * time.Second) // other requests
+					p.say(ipc.Message{Kind: ipc.KindStuck})
 					p.wait(time.Hour)
 					aborted = time.Now()
 					tt.abort(p)
 				}
 				p.serve(0)
 			}
-			simulate(t, config.Config{Workers: 1, Timeout: 30 * time.Second}, script, func(s *sim) {
+			simulate(t, config.Config{Workers: 1, Timeout: 30 * time.Second, GracefulTimeout: time.Minute}, script, func(s *sim) {
 				s.until("a replacement", func() bool { return s.started() == 2 })
-				synctest.Wait()
-				if at := s.life(2).started; !at.Equal(aborted) {
-					t.Errorf("replaced %v after SIGABRT, want at once", at.Sub(aborted))
+				if at := s.life(2).started; at.Sub(told) > time.Second {
+					t.Errorf("replaced %v after the timeout, want at once", at.Sub(told))
 				}
+				s.until("the end of the old worker", func() bool { return !s.life(1).ended.IsZero() })
 				s.settled(1)
+				if !retired.After(s.life(2).started) {
+					t.Error("the worker was retired before its replacement was there")
+				}
 				if d := s.life(1).ended.Sub(aborted); d != tt.after {
 					t.Errorf("ended %v after SIGABRT, want %v", d, tt.after)
 				}
-				late := aborted.Sub(s.life(1).started) - 61*time.Second - 30*time.Second
-				if late < 0 || late > checkInterval(30*time.Second) {
-					t.Errorf("SIGABRT came %v after the timeout, want within %v", late, checkInterval(30*time.Second))
+				if d := aborted.Sub(retired); d != 3*time.Second {
+					t.Errorf("SIGABRT came %v after SIGTERM, want when only the request was left", d)
 				}
-				if !s.got(1, unix.SIGABRT) || s.got(1, unix.SIGTERM) {
-					t.Error("the worker was not ended by SIGABRT")
+				if !s.got(1, unix.SIGABRT) || !s.got(1, unix.SIGTERM) {
+					t.Error("the worker was not drained by SIGTERM and ended by SIGABRT")
 				}
-				s.logs("[CRITICAL] WORKER TIMEOUT (pid:101) GET /slow?a=1 (3", 1)
-				s.logs("[ERROR] Worker (pid:101) was ended after request timeout (30s) [", 1)
-				s.logs("WORKER TIMEOUT", 1)
+				s.logs("[INFO] Worker (pid:101) is replaced, for a request that takes more than 30s", 1)
+				s.logs("[ERROR] Worker (pid:101) was ended after request timeout (30s)", 1)
 				s.logs("Next worker in", 0)
 			})
 		})
 	}
 }
 
-// TestTimeoutSpares workers that boot, that are idle, and all with timeout 0.
-func TestTimeoutSpares(t *testing.T) {
-	for _, tt := range []struct {
-		name    string
-		timeout time.Duration
-		script  func(p *proc)
-	}{
-		{"booting", time.Second, func(p *proc) {
-			if !p.oldOne(1) {
-				p.begin("/")
-				p.sleep(time.Hour)
-				p.thread().End()
-			}
-			good(p)
-		}},
-		{"idle", time.Second, func(p *proc) {
-			p.boots()
-			for range 100 {
-				p.begin("/")
-				p.sleep(900 * time.Millisecond)
-				p.thread().End()
-				p.sleep(time.Minute)
-			}
-			p.serve(0)
-		}},
-		{"off", 0, func(p *proc) { p.boots(); p.begin("/"); p.sleep(time.Hour); p.thread().End(); p.serve(0) }},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			// Two: that one is ready keeps the clock of the checks running.
-			simulate(t, config.Config{Workers: 2, Timeout: tt.timeout}, tt.script, func(s *sim) {
-				time.Sleep(2 * time.Hour)
-				s.settled(2)
-				s.logs("WORKER TIMEOUT", 0)
-				if n := s.started(); n != 2 {
-					t.Errorf("%d workers were started, want 2", n)
-				}
-			})
-		})
-	}
-}
-
+// TestTimeoutOfADrainingWorker: it is not waited for.
 func TestTimeoutOfADrainingWorker(t *testing.T) {
 	script := func(p *proc) {
 		p.boots()
 		if p.oldOne(1) {
 			p.begin("/slow")
 			p.wait(time.Hour) // SIGTERM
+			p.say(ipc.Message{Kind: ipc.KindTimeout, Took: 5 * time.Second})
+			p.say(ipc.Message{Kind: ipc.KindStuck})
 			p.wait(time.Hour) // SIGABRT
 			p.die(unix.SIGABRT)
 		}
@@ -115,7 +88,24 @@ func TestTimeoutOfADrainingWorker(t *testing.T) {
 		s.settled(1)
 		s.signal(unix.SIGTERM)
 		s.ends(0)
-		s.logs("WORKER TIMEOUT (pid:101) GET /slow", 1)
+		s.logs("was ended after request timeout (5s)", 1)
+	})
+}
+
+// TestTimeoutOvercome: a worker whose request ended after all leaves as any other.
+func TestTimeoutOvercome(t *testing.T) {
+	script := func(p *proc) {
+		p.boots()
+		if p.oldOne(1) {
+			p.say(ipc.Message{Kind: ipc.KindTimeout, Took: 5 * time.Second})
+		}
+		p.serve(0)
+	}
+	simulate(t, config.Config{Workers: 1, Timeout: 5 * time.Second, GracefulTimeout: time.Hour}, script, func(s *sim) {
+		s.until("a replacement", func() bool { return s.started() == 2 })
+		s.until("the end of the old worker", func() bool { return !s.life(1).ended.IsZero() })
+		s.settled(1)
+		s.logs("timeout", 0)
 	})
 }
 

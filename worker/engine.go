@@ -124,6 +124,10 @@ type engine struct {
 	// listenEnd is when a worker that drains closes its listeners, drainEnd when it
 	// lets idle clients go; 0: that is not due.
 	listenEnd, drainEnd int64
+	// callsAt is when running calls are looked at for their timeout next.
+	callsAt int64
+	// onlyStuck: nothing is left to drain but calls that were timed out.
+	onlyStuck bool
 	// topAt is when the listeners were looked at last.
 	topAt int64
 	// refused counts requests answered 503 since refusedLog's last line; the next
@@ -397,6 +401,9 @@ func (e *engine) tick() int64 {
 		e.slot.Beat.Store(now)
 	}
 	e.expire(now)
+	if now >= e.callsAt {
+		e.checkCalls(now)
+	}
 	if e.acceptAt != 0 && now >= e.acceptAt && !e.drained {
 		e.acceptAt = 0
 		e.listenAgain()
@@ -433,6 +440,10 @@ func (e *engine) continueDrain(now int64) {
 	if e.quick.Load() || e.open == 0 && e.listenEnd == 0 {
 		e.over = true
 		return
+	}
+	if n := e.stuckCalls(); n > 0 && n == e.open && e.listenEnd == 0 && !e.onlyStuck && e.group.loops == 1 {
+		e.onlyStuck = true
+		e.group.onlyStuckLeft()
 	}
 	if e.drainEnd != 0 && now >= e.drainEnd {
 		e.drainEnd = 0

@@ -1,6 +1,9 @@
 package worker
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // loops are the event loops of a worker. There is one, which its threads take turns
 // at leading, unless Python code runs on several threads at a time (PEP 703): then
@@ -18,6 +21,10 @@ type group struct {
 	quota   uint64
 	served  atomic.Uint64
 	recycle func(served uint64)
+	// timedOut is called after a call was timed out, onlyStuckLeft by a loop that
+	// drains and has nothing left but such calls.
+	timedOut      func(took time.Duration)
+	onlyStuckLeft func()
 }
 
 // alone reports whether there is nobody to leave connections to.

@@ -134,6 +134,13 @@ func (t *thread) settle() {
 	if c.behind {
 		t.endSharing()
 	}
+	switch t.answer.end() {
+	case answerTaken: // by the timeout, which has recorded it
+		c.gone = true
+		return
+	case answerCut:
+		c.gone, t.outcome = true, accesslog.Timeout
+	}
 	end := accesslog.Ending{
 		Outcome: t.outcome, Status: t.resp.Status, Sent: t.sent, Queued: time.Duration(t.waited),
 	}
@@ -232,7 +239,10 @@ func (e *engine) settleAll() {
 }
 
 // settleUnserved records a request that the application was not called for.
-func (e *engine) settleUnserved(c *conn, end accesslog.Ending) {
+func (e *engine) settleUnserved(c *conn, end accesslog.Ending) { e.settleAnswered(c, end, false) }
+
+// settleAnswered records a request that the server answered, or nobody.
+func (e *engine) settleAnswered(c *conn, end accesslog.Ending, served bool) {
 	var entry *accesslog.Entry
 	if e.access != nil {
 		end.End = e.clock.Now()
@@ -242,7 +252,13 @@ func (e *engine) settleUnserved(c *conn, end accesslog.Ending) {
 		}
 		entry = e.describeUnserved(c)
 	}
-	e.scribe.record(entry, &end, false)
+	e.scribe.record(entry, &end, served)
+}
+
+// settleTimedOut records the 504 to a request whose call goes on.
+func (e *engine) settleTimedOut(c *conn, sent int64) {
+	end := accesslog.Ending{Outcome: accesslog.Timeout, Status: 504, Sent: sent}
+	e.settleAnswered(c, end, true)
 }
 
 // describeUnserved makes the entry of a request that was perhaps not read whole, or

@@ -73,7 +73,7 @@ func (t *thread) EarlyHints(headers python.Headers) (python.Code, string) {
 	if reason := t.collect(&t.hints, nil, headers); reason != "" {
 		return python.Invalid, reason
 	}
-	if t.headSent || t.head.Minor == 0 {
+	if t.headSent || t.head.Minor == 0 || t.answer.taken() {
 		return python.OK, ""
 	}
 	t.out = t.hints.AppendInterim(t.out[:0])
@@ -93,6 +93,9 @@ func (t *thread) Write(p []byte, last, mayBlock bool) (python.Code, string) {
 	}
 	var head []byte
 	if !t.headSent {
+		if !t.answer.begin() {
+			return python.Gone, ""
+		}
 		// Also for no bytes: that is a write(b""), which sends the head (PEP 3333,
 		// The start_response() Callable).
 		complete := int64(-1)

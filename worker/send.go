@@ -210,9 +210,12 @@ func (t *thread) awaitOutput() {
 	e, c := t.e, t.c
 	from := e.clock.Now()
 	t.record.SetPhase(ipc.Writing)
+	t.clientWait.begin(from)
 	defer func() {
 		t.record.SetPhase(ipc.InApplication)
-		t.blocked += e.clock.Now() - from
+		now := e.clock.Now()
+		t.blocked += now - from
+		t.clientWait.end(now)
 	}()
 	for !awaitFD(c.fd, unix.POLLOUT, milliseconds(e.sendPace.wait)) {
 		if !c.out.taking(c.fd, e.clock.Now(), e.sendPace) {

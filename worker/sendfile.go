@@ -27,6 +27,9 @@ func (t *thread) SendFile(fd int, off, size int64) (python.Code, string) {
 	case t.headSent: // by write(), and perhaps in chunks
 		return python.Iterate, ""
 	}
+	if !t.answer.begin() {
+		return python.Gone, ""
+	}
 	head := t.openResponse(size)
 	switch t.framing {
 	case wsgi.None:

@@ -117,9 +117,12 @@ func (t *thread) awaitContent() bool {
 	e := t.e
 	start := e.clock.Now()
 	t.record.SetPhase(ipc.Reading)
+	t.clientWait.begin(start)
 	came := awaitFD(t.c.fd, unix.POLLIN, milliseconds(e.bodyPace.wait))
 	t.record.SetPhase(ipc.InApplication)
-	t.bodyWait += e.clock.Now() - start
+	now := e.clock.Now()
+	t.clientWait.end(now)
+	t.bodyWait += now - start
 	return came && !e.bodyPace.tooSlow(t.bodyWait, t.c.bodyCame)
 }
 

@@ -46,13 +46,17 @@ type thread struct {
 	sent     int64 // content bytes
 	cut      bool  // the application sent more than its Content-Length
 	start    int64
-	yielded  int64 // when the thread last went through the scheduler
-	waited   int64 // nanoseconds the request waited for a thread
-	blocked  int64 // nanoseconds the thread waited for the client to take more
-	bodyWait int64 // nanoseconds content was waited for
-	outcome  accesslog.Outcome
-	inputErr *http1.Error // why content could not be read
-	out      []byte       // scratch for heads and small responses
+	answer   reply
+	stuck    int64 // start of the call that was timed out last; guarded by engine.mu
+	// clientWait is how much of the call the client is to blame for.
+	clientWait waiting
+	yielded    int64 // when the thread last went through the scheduler
+	waited     int64 // nanoseconds the request waited for a thread
+	blocked    int64 // nanoseconds the thread waited for the client to take more
+	bodyWait   int64 // nanoseconds content was waited for
+	outcome    accesslog.Outcome
+	inputErr   *http1.Error // why content could not be read
+	out        []byte       // scratch for heads and small responses
 
 	common      []byte // "Server" and "Date" lines
 	commonUntil int64  // ipc.Clock time
@@ -124,6 +128,9 @@ func (t *thread) begin(c *conn) {
 	t.start = t.e.clock.Now()
 	t.headSent, t.complete, t.cut, t.sent = false, false, false, 0
 	t.bodyWait, t.inputErr = 0, nil
+	if t.clientWait.total.Load() != 0 {
+		t.clientWait.total.Store(0)
+	}
 	t.resp.Reset(t.head.Minor, t.head.Method.Of(c.buf), t.head.Upgrade)
 	for i := range t.scribe.environ {
 		t.scribe.environ[i] = t.scribe.environ[i][:0]
@@ -248,6 +255,9 @@ func (t *thread) conclude(result python.Result) {
 	if c.behind {
 		t.catchUp()
 	}
+	if !t.headSent && !t.answer.begin() {
+		c.gone, t.outcome = true, accesslog.Timeout
+	}
 	switch {
 	case t.py.Taken():
 		c.taken = true // nothing of ours belongs behind what it did there
@@ -311,7 +321,7 @@ func (t *thread) Failed(phase python.Phase, traceback string) {
 		t.e.log.Debug().Str("traceback", traceback).Msg("Ignoring the application's exception: the request's content could not be read")
 		return
 	}
-	if t.c.gone || t.py.Taken() {
+	if t.c.gone || t.py.Taken() || t.answer.taken() {
 		t.e.log.Debug().Str("traceback", traceback).Msg("Ignoring the application's exception: the connection is not the server's any more")
 		return
 	}

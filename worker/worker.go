@@ -239,6 +239,10 @@ func (p *process) prepare() error {
 	group.recycle = func(served uint64) {
 		p.parent.tell(ipc.Message{Kind: ipc.KindRecycle, Requests: served})
 	}
+	group.timedOut = func(took time.Duration) {
+		p.parent.tell(ipc.Message{Kind: ipc.KindTimeout, Took: took})
+	}
+	group.onlyStuckLeft = func() { p.parent.tell(ipc.Message{Kind: ipc.KindStuck}) }
 	for range group.loops {
 		if err := p.addLoop(group); err != nil {
 			return err

@@ -49,9 +49,26 @@ def sleep(environ, start_response, query):
 
 
 def spin(environ, start_response, query):
-    """Never ends, never releases the GIL for long."""
-    while True:
-        pass
+    try:
+        while True:
+            pass
+    except BaseException as e:
+        if query.get("say"):
+            print("probe: interrupted by", type(e).__name__, file=sys.stderr, flush=True)
+        raise
+
+
+def hold(environ, start_response, query):
+    """Sleeps in C code without giving the GIL away."""
+    ctypes.PyDLL(None).sleep(int(query["t"][0]))
+    return reply(start_response, {"slept": True})
+
+
+def trickle(environ, start_response, query):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    yield b"the first part;"
+    time.sleep(float(query["t"][0]))
+    yield b"the rest"
 
 
 def environ_(environ, start_response, query):
@@ -149,6 +166,8 @@ ROUTES = {
     "/wait": wait,
     "/sleep": sleep,
     "/spin": spin,
+    "/hold": hold,
+    "/trickle": trickle,
     "/environ": environ_,
     "/crash": crash,
     "/raise": raises,

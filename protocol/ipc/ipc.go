@@ -12,12 +12,19 @@
 //	  |<------------- boot_failed -------------| (exits 3 or 4), or
 //	  |<---------------- ready ----------------| serves
 //	  |<--------------- recycle ---------------| max_requests reached, still serving
+//	  |<--------------- timeout ---------------| a request took too long, still serving
 //	  |---- SIGTERM: drain, SIGQUIT: stop ---->|
+//	  |<---------------- stuck ----------------| drained but for such requests
 //	  |<------------ EOF on status ------------| exit
 //	  |------------ EOF on death ------------->| the master is gone: drain and leave
 package ipc
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
 
 // EnvWorker marks a process as a worker. Its value is Version; the worker
 // removes it before any application code runs.
@@ -26,7 +33,7 @@ const EnvWorker = "GOWSGI_WORKER"
 // Version changes whenever master and worker of two builds could not
 // understand each other. The master re-executes its own inode, so a mismatch
 // means that somebody started a worker by hand.
-const Version = "2"
+const Version = "3"
 
 // HandoffVersion is the version of the messages in the hand-off queue. Workers of
 // two builds, during an upgrade, share a queue only if it is the same.
@@ -65,6 +72,10 @@ const (
 	// (gunicorn: APP_LOAD_ERROR).
 	ExitApp = 4
 )
+
+// StacksSignal makes a worker write the stacks of all Python threads to its error
+// log: the last but one of the real-time signals, which nobody else uses.
+const StacksSignal = unix.Signal(63)
 
 // Boot is everything a worker is told before it starts.
 type Boot struct {
@@ -122,6 +133,11 @@ const (
 	// its share of memory (Message.Memory) and asks to be replaced; it goes on
 	// serving until it gets SIGTERM.
 	KindRecycle Kind = "recycle"
+	// KindTimeout: a request took longer than timeout, namely Message.Took so far.
+	// Its thread is lost; the worker goes on with the others until it is replaced.
+	KindTimeout Kind = "timeout"
+	// KindStuck: of a worker that drains nothing is left but such requests.
+	KindStuck Kind = "stuck"
 )
 
 // KindFiles: the worker has imported Message.Files, with the reload setting only.
@@ -142,6 +158,8 @@ type Message struct {
 	Requests uint64 `json:"requests,omitempty"`
 	// Files are paths of Python modules, for KindFiles.
 	Files []string `json:"files,omitempty"`
+	// Took is how long the request has taken, for KindTimeout.
+	Took time.Duration `json:"took,omitempty"`
 	// Memory is the worker's memory in bytes, for KindRecycle because of it.
 	Memory int64 `json:"memory,omitempty"`
 }

@@ -84,12 +84,13 @@ type Thread struct {
 	targetLen uint16
 	start     atomic.Int64 // Monotonic of the call's start; 0 when idle
 	taken     atomic.Int64 // start of the last call that took its connection over
+	answered  atomic.Int64 // start of the call that was answered before it ended
 	phase     atomic.Uint32
 	addrLen   uint16
 	addr      [maxAddr]byte
 	method    [maxMethod]byte
 	target    [MaxTarget]byte
-	_         [28]byte // to a multiple of a cache line
+	_         [20]byte // to a multiple of a cache line
 }
 
 // Phase is what a thread waits for in a call.
@@ -128,6 +129,10 @@ func (t *Thread) Begin(now int64, addr, method, target []byte) {
 	t.start.Store(now)
 }
 
+// SetAnswered says that the server has answered the request, and recorded it,
+// although the thread still runs it.
+func (t *Thread) SetAnswered() { t.answered.Store(t.start.Load()) }
+
 // End records that the thread is idle.
 func (t *Thread) End() { t.start.Store(0) }
 
@@ -152,6 +157,8 @@ type InFlight struct {
 	// Taken says that the application took the connection over, for a WebSocket,
 	// say, and that nobody expects it to end soon.
 	Taken bool
+	// Answered: the client has had its answer, and the access log its line.
+	Answered bool
 }
 
 // InFlight returns the request the thread is running at the Monotonic time now.
@@ -162,7 +169,8 @@ func (t *Thread) InFlight(now int64) (InFlight, bool) {
 	if start == 0 {
 		return InFlight{}, false
 	}
-	r := InFlight{Since: time.Duration(now - start), Phase: Phase(t.phase.Load()), Taken: t.taken.Load() == start}
+	r := InFlight{Since: time.Duration(now - start), Phase: Phase(t.phase.Load()),
+		Taken: t.taken.Load() == start, Answered: t.answered.Load() == start}
 	seq := t.seq.Load()
 	addr := string(t.addr[:min(int(t.addrLen), maxAddr)])
 	method := string(t.method[:min(int(t.methodLen), maxMethod)])

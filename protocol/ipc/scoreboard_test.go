@@ -111,11 +111,11 @@ func TestThreadRecord(t *testing.T) {
 		method, target string
 		want           InFlight
 	}{
-		{"plain", "GET", "/report?id=7", InFlight{"192.0.2.1", "GET", "/report?id=7", time.Second, InApplication, false}},
-		{"empty", "", "", InFlight{"192.0.2.1", "", "", time.Second, InApplication, false}},
-		{"target at the limit", "GET", long[:MaxTarget], InFlight{"192.0.2.1", "GET", long[:MaxTarget], time.Second, InApplication, false}},
-		{"both cut", long, long, InFlight{"192.0.2.1", long[:maxMethod], long[:MaxTarget], time.Second, InApplication, false}},
-		{"any bytes", "GET", "/\x00\xff\n", InFlight{"192.0.2.1", "GET", "/\x00\xff\n", time.Second, InApplication, false}},
+		{"plain", "GET", "/report?id=7", InFlight{"192.0.2.1", "GET", "/report?id=7", time.Second, InApplication, false, false}},
+		{"empty", "", "", InFlight{"192.0.2.1", "", "", time.Second, InApplication, false, false}},
+		{"target at the limit", "GET", long[:MaxTarget], InFlight{"192.0.2.1", "GET", long[:MaxTarget], time.Second, InApplication, false, false}},
+		{"both cut", long, long, InFlight{"192.0.2.1", long[:maxMethod], long[:MaxTarget], time.Second, InApplication, false, false}},
+		{"any bytes", "GET", "/\x00\xff\n", InFlight{"192.0.2.1", "GET", "/\x00\xff\n", time.Second, InApplication, false, false}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

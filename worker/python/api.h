@@ -112,6 +112,10 @@ enum { Py_file_input = 257 };
   X(PyObject *, PyErr_Format, (PyObject *, const char *, ...))                 \
   X(int, PyErr_ExceptionMatches, (PyObject *))                                 \
   X(int, PyErr_CheckSignals, (void))                                           \
+  X(int, PyGILState_Ensure, (void))                                            \
+  X(void, PyGILState_Release, (int))                                           \
+  X(unsigned long, PyThread_get_thread_ident, (void))                          \
+  X(int, PyThreadState_SetAsyncExc, (unsigned long, PyObject *))                                           \
   X(void, PyOS_BeforeFork, (void))                                             \
   X(void, PyOS_AfterFork_Parent, (void))                                       \
   X(void, PyOS_AfterFork_Child, (void))

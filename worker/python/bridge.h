@@ -74,6 +74,8 @@ typedef struct gw_thread {
    * start_response got. */
   PyObject *request, *status, *sent_headers;
   struct gw_entry *names; /* cache of field names, environ.c */
+  unsigned long ident;    /* threading.get_ident() of the thread */
+  int interrupted;        /* an exception was raised in it from outside */
 } gw_thread;
 
 /* Results of the callbacks. */
@@ -123,6 +125,7 @@ int gw_parallel(void);
 
 gw_thread *gw_thread_new(uint64_t index, uint32_t max_fields);
 int gw_call(gw_thread *t);
+void gw_interrupt(gw_thread *t, uint32_t serial);
 
 /* watch.c */
 typedef struct {

@@ -124,6 +124,9 @@ class ClientSocket:
 client_socket = ClientSocket()
 
 
+STACKS = 63  # ipc.StacksSignal
+
+
 class AppError(Exception):
     """The module is there, but it holds no application (exit code 4)."""
 
@@ -249,6 +252,11 @@ def enable_faulthandler(fd):
     fault_fd = fd
     faulthandler.disable()  # the spawner's; enabling it twice would do nothing
     faulthandler.enable(file=fd, all_threads=True)
+    faulthandler.register(STACKS, file=fd, all_threads=True)
+
+
+class RequestTimeout(BaseException):
+    """Raised in a thread whose request takes longer than timeout."""
 
 
 # Signals whose handlers gunicorn's workers set themselves, also when the

@@ -618,6 +618,22 @@ static void release(gw_thread *t) {
   }
 }
 
+/* gw_interrupt raises RequestTimeout in the thread, if its request is still the one
+ * with that serial: when it runs Python code next, which it does not while it waits
+ * in C code. The calling thread is nobody Python knows. It blocks until it has the
+ * GIL, for ever if C code keeps that. */
+void gw_interrupt(gw_thread *t, uint32_t serial) {
+  int state = py.PyGILState_Ensure();
+  PyObject *exception = gw_helper("RequestTimeout");
+  if (exception && t->call && t->serial == serial) {
+    t->interrupted = 1;
+    py.PyThreadState_SetAsyncExc(t->ident, exception);
+  }
+  py.Py_DecRef(exception);
+  py.PyErr_Clear();
+  py.PyGILState_Release(state);
+}
+
 /* gw_call runs t's request through the application. It takes the GIL and gives
  * it away again; everything it made is released, except what the application
  * keeps. */
@@ -627,6 +643,7 @@ int gw_call(gw_thread *t) {
   py.PyEval_RestoreThread(t->tstate);
   current = t;
   t->taken = 0;
+  t->ident = py.PyThread_get_thread_ident();
   t->call = py.PyType_GenericAlloc(call_type, 0);
   if (t->call) {
     call_of(t->call)->thread = t;
@@ -640,6 +657,10 @@ int gw_call(gw_thread *t) {
     gw_report(t, GW_IN_APPLICATION);
   }
   if (t->call) release(t);
+  if (t->interrupted) { /* perhaps too late for this request: not for the next */
+    py.PyThreadState_SetAsyncExc(t->ident, NULL);
+    t->interrupted = 0;
+  }
   py.Py_DecRef(t->environ);
   py.Py_DecRef(t->call);
   t->environ = t->call = NULL;

@@ -7,6 +7,7 @@ package python
 import "C"
 
 import (
+	"runtime"
 	"unsafe"
 
 	"gowsgi/protocol/http1"
@@ -207,6 +208,18 @@ func (t *Thread) Call(r *Request) Result {
 	q.queue_time = C.double(r.QueueTime)
 	q.fd = C.int(r.FD)
 	return Result(C.gw_call(t.c))
+}
+
+// Interrupt raises an exception in the thread, if it is still in the call it is in
+// now, as soon as it runs Python code. It does not wait for that, nor for the GIL,
+// which C code may keep for ever. The caller knows that the call has not returned.
+func (t *Thread) Interrupt() {
+	serial := t.c.serial
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		C.gw_interrupt(t.c, serial)
+	}()
 }
 
 // Taken reports whether the application has taken the connection of the running

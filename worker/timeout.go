@@ -1,0 +1,164 @@
+package worker
+
+import (
+	"math"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"gowsgi/internal/logging"
+	"gowsgi/protocol/ipc"
+)
+
+// What happens to a call that takes longer than timeout. The thread cannot be
+// freed, so the worker is on its way out from then on, but nobody else suffers:
+//
+//	at the timeout   a line on the log, and the stacks of all Python threads
+//	                 504 to the client, or, if the response has begun, its end
+//	                 an exception in the thread, for when it runs Python code again
+//	                 the master is told, and has the worker replaced
+//	when replaced    the other calls of the worker are finished
+//	then             the master is told, and ends the process
+//
+// What the thread waits for its client does not count.
+
+// reply says who answers the request of a thread's call: nobody yet, the
+// application, or the watch over timeouts; whoever comes first. The upper bits
+// number the calls, so that a late look does not hit the next one.
+type reply struct{ word atomic.Uint32 }
+
+const (
+	answerOpen  = iota
+	answerBegun // by the application
+	answerCut   // begun, and broken off at the timeout
+	answerTaken // 504
+	answerMask  = 3
+	answerCall  = 4 // added for each call
+)
+
+// begin takes the answer for the application. It reports false if the client has
+// had a 504.
+func (a *reply) begin() bool {
+	w := a.word.Load()
+	return w&answerMask == answerOpen && a.word.CompareAndSwap(w, w|answerBegun)
+}
+
+// taken reports whether the client has had a 504.
+func (a *reply) taken() bool { return a.word.Load()&answerMask == answerTaken }
+
+// end ends the call and returns how it was answered.
+func (a *reply) end() uint32 {
+	for {
+		w := a.word.Load()
+		if a.word.CompareAndSwap(w, w&^answerMask+answerCall) {
+			return w & answerMask
+		}
+	}
+}
+
+// timeOut takes the answer of the call that word is of, or cuts it, and returns
+// which: answerOpen if the call is over.
+func (a *reply) timeOut(word uint32) uint32 {
+	word &^= answerMask
+	if a.word.CompareAndSwap(word|answerOpen, word|answerTaken) {
+		return answerTaken
+	}
+	if a.word.CompareAndSwap(word|answerBegun, word|answerCut) {
+		return answerCut
+	}
+	return answerOpen
+}
+
+// waiting adds up how long a call waits for its client. Only its thread writes.
+type waiting struct {
+	total atomic.Int64 // nanoseconds
+	since atomic.Int64 // ipc.Clock time; 0: it does not wait
+}
+
+func (w *waiting) begin(now int64) { w.since.Store(now) }
+
+func (w *waiting) end(now int64) {
+	w.total.Add(now - w.since.Load())
+	w.since.Store(0)
+}
+
+// sum returns how long the call has waited until now.
+func (w *waiting) sum(now int64) int64 {
+	n := w.total.Load()
+	if since := w.since.Load(); since != 0 {
+		n += now - since
+	}
+	return n
+}
+
+const (
+	// callsRarely and callsOften bound the pauses between looks at the calls; in
+	// between it is an eighth of the timeout.
+	callsRarely = time.Second
+	callsOften  = 50 * time.Millisecond
+)
+
+// checkCalls times out the calls that have run for too long. e.mu is held.
+func (e *engine) checkCalls(now int64) {
+	timeout := int64(e.cfg.Timeout)
+	if timeout <= 0 {
+		e.callsAt = math.MaxInt64
+		return
+	}
+	e.callsAt = now + min(max(timeout/8, int64(callsOften)), int64(callsRarely))
+	for _, t := range e.threads {
+		word := t.answer.word.Load()
+		start := t.record.Started()
+		if start == 0 || start == t.stuck || now-start-t.clientWait.sum(now) <= timeout {
+			continue
+		}
+		if !t.py.Taken() { // else how long it takes is the application's business
+			e.timeOut(t, word, start, time.Duration(now-start))
+		}
+	}
+}
+
+// timeOut ends the call of t that word is of for everybody but t.
+func (e *engine) timeOut(t *thread, word uint32, start int64, took time.Duration) {
+	c := t.c
+	r, _ := t.record.InFlight(e.clock.Now())
+	state := t.answer.timeOut(word)
+	if state == answerOpen {
+		return // it has ended just now
+	}
+	t.stuck = start
+	logging.Critical(&e.log).Str("method", r.Method).Str("target", r.Target).Dur("dur_ms", took).
+		Msgf("WORKER TIMEOUT (pid:%d) %s %s (%.1fs)", os.Getpid(), r.Method, r.Target, took.Seconds())
+	dumpStacks()
+	if state == answerTaken {
+		page := errorPage(504, "the application took too long", r.Method == "HEAD")
+		n, _ := rawSend(c.fd, page)
+		_ = unix.Shutdown(c.fd, unix.SHUT_WR)
+		e.settleTimedOut(c, contentSent(page, n))
+		t.record.SetAnswered()
+	} else {
+		_ = unix.Shutdown(c.fd, unix.SHUT_RDWR)
+	}
+	t.py.Interrupt()
+	e.group.timedOut(took)
+}
+
+// dumpStacks has Python's fault handler write the stacks of all threads to the error
+// log. That needs no GIL, nor a thread that listens.
+func dumpStacks() {
+	pid := os.Getpid()
+	_ = unix.Tgkill(pid, pid, ipc.StacksSignal)
+}
+
+// stuckCalls returns how many calls are timed out and have not returned.
+func (e *engine) stuckCalls() int {
+	n := 0
+	for _, t := range e.threads {
+		if t.stuck != 0 && t.record.Started() == t.stuck {
+			n++
+		}
+	}
+	return n
+}
