@@ -3,6 +3,7 @@ package worker
 import (
 	"math"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -141,7 +142,10 @@ func (e *engine) timeOut(t *thread, word uint32, start int64, took time.Duration
 	} else {
 		_ = unix.Shutdown(c.fd, unix.SHUT_RDWR)
 	}
-	t.py.Interrupt()
+	// A worker_abort hook runs in Python code, and soon.
+	if !slices.Contains(e.cfg.Hooks, "worker_abort") {
+		t.py.Interrupt()
+	}
 	e.group.timedOut(took)
 }
 
