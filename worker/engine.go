@@ -126,6 +126,8 @@ type engine struct {
 	listenEnd, drainEnd int64
 	// callsAt is when running calls are looked at for their timeout next.
 	callsAt int64
+	// unwound is when the last call that was timed out has had its time to end.
+	unwound int64
 	// onlyStuck: nothing is left to drain but calls that were timed out.
 	onlyStuck bool
 	// topAt is when the listeners were looked at last.
@@ -441,7 +443,7 @@ func (e *engine) continueDrain(now int64) {
 		e.over = true
 		return
 	}
-	if n := e.stuckCalls(); n > 0 && n == e.open && e.listenEnd == 0 && !e.onlyStuck && e.group.loops == 1 {
+	if n := e.stuckCalls(); n > 0 && n == e.open && e.listenEnd == 0 && now >= e.unwound && !e.onlyStuck && e.group.loops == 1 {
 		e.onlyStuck = true
 		e.group.onlyStuckLeft()
 	}

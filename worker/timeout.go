@@ -99,6 +99,8 @@ const (
 	// between it is an eighth of the timeout.
 	callsRarely = time.Second
 	callsOften  = 50 * time.Millisecond
+	// unwindWait is what a thread gets, at least, to act on the exception.
+	unwindWait = time.Second
 )
 
 // checkCalls times out the calls that have run for too long. e.mu is held.
@@ -130,6 +132,7 @@ func (e *engine) timeOut(t *thread, word uint32, start int64, took time.Duration
 		return // it has ended just now
 	}
 	t.stuck = start
+	e.unwound = e.clock.Now() + int64(unwindWait)
 	logging.Critical(&e.log).Str("method", r.Method).Str("target", r.Target).Dur("dur_ms", took).
 		Msgf("WORKER TIMEOUT (pid:%d) %s %s (%.1fs)", os.Getpid(), r.Method, r.Target, took.Seconds())
 	dumpStacks()
@@ -139,6 +142,9 @@ func (e *engine) timeOut(t *thread, word uint32, start int64, took time.Duration
 		_ = unix.Shutdown(c.fd, unix.SHUT_WR)
 		e.settleTimedOut(c, contentSent(page, n))
 		t.record.SetAnswered()
+		if e.access != nil {
+			e.access.Flush() // the process may not live to do it
+		}
 	} else {
 		_ = unix.Shutdown(c.fd, unix.SHUT_RDWR)
 	}

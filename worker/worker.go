@@ -242,7 +242,12 @@ func (p *process) prepare() error {
 	group.timedOut = func(took time.Duration) {
 		p.parent.tell(ipc.Message{Kind: ipc.KindTimeout, Took: took})
 	}
-	group.onlyStuckLeft = func() { p.parent.tell(ipc.Message{Kind: ipc.KindStuck}) }
+	group.onlyStuckLeft = func() {
+		if p.access != nil {
+			p.access.Flush()
+		}
+		p.parent.tell(ipc.Message{Kind: ipc.KindStuck})
+	}
 	for range group.loops {
 		if err := p.addLoop(group); err != nil {
 			return err

@@ -49,8 +49,13 @@ func main() {
 
 // run is everything but the worker: it returns the exit code.
 func run(title *sys.Title, stdout, stderr io.Writer) int {
-	if len(os.Args) > 1 && os.Args[1] == "status" {
-		return runStatus(os.Args[2:], stdout, stderr)
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case "status":
+			return runStatus(os.Args[2:], stdout, stderr)
+		case "stacks":
+			return runStacks(os.Args[2:], stdout, stderr)
+		}
 	}
 	dir, err := os.Getwd()
 	if err != nil {

@@ -31,6 +31,10 @@ func TestRun(t *testing.T) {
 		{"status with a wrong flag", []string{"status", "--bogus"}, 2, "", "gowsgi status: unknown flag: --bogus"},
 		{"status with too much", []string{"status", "now"}, 2, "", "gowsgi status: unexpected argument"},
 		{"help on status", []string{"status", "--help"}, 0, "usage: gowsgi status [--pid PID", ""},
+		{"stacks of nobody", []string{"stacks", "1"}, 2, "", "gowsgi stacks: process 1: neither"},
+		{"stacks of no number", []string{"stacks", "-1"}, 2, "", "gowsgi stacks: unknown shorthand"},
+		{"stacks with too much", []string{"stacks", "1", "2"}, 2, "", "gowsgi stacks: unexpected argument"},
+		{"help on stacks", []string{"stacks", "--help"}, 0, "usage: gowsgi stacks [PID]", ""},
 		{"no application", nil, 1, "", "\nError: No application module specified."},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

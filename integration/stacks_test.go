@@ -1,0 +1,43 @@
+package integration
+
+import (
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"gowsgi/internal/gowsgitest"
+)
+
+// TestStacks: where a worker is that never gives an answer, asked for by the
+// master's pid or its own; and it goes on.
+func TestStacks(t *testing.T) {
+	t.Parallel()
+	s := start(t, "--threads", "2", "--timeout", "0", "--graceful-timeout", "1", "probe")
+	worker := pid(t, s)
+	spinning := ask(s, "/spin?x=1")
+	const where = `probe\.py", line \d+ in spin`
+	if !gowsgitest.Eventually(func() bool { // the thread has to come that far first
+		_ = exec.Command(gowsgitest.Binary(t), "stacks", fmt.Sprint(s.PID)).Run()
+		return s.Log.Count(where) > 0
+	}) {
+		t.Fatal("the stacks do not show the request")
+	}
+	for _, of := range []int{s.PID, worker} {
+		mark := s.Log.Mark()
+		out, err := exec.Command(gowsgitest.Binary(t), "stacks", fmt.Sprint(of)).CombinedOutput()
+		if want := fmt.Sprintf("worker %d writes its stacks to the error log\n", worker); err != nil || string(out) != want {
+			t.Fatalf("gowsgi stacks %d: %v, %q, want %q", of, err, out, want)
+		}
+		s.Log.WaitAfter(t, mark, where)
+	}
+	if next := pid(t, s); next != worker {
+		t.Errorf("%d answers, want %d still", next, worker)
+	}
+	out, err := exec.Command(gowsgitest.Binary(t), "stacks", "1").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "neither a gowsgi master nor") {
+		t.Errorf("for another process: %v, %q", err, out)
+	}
+	s.Stop()
+	<-spinning
+}
