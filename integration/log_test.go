@@ -273,3 +273,31 @@ func TestApplicationOutput(t *testing.T) {
 		s.Log.Wait(t, want)
 	}
 }
+
+// gunicorn's loggers are there for the application, with a handler that leads to
+// the error log, with and without a spawner.
+func TestServerLoggers(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		args  []string
+		level string
+	}{
+		{"executed", nil, "INFO"},
+		{"preloaded", []string{"--preload"}, "INFO"},
+		{"debug", []string{"--log-level", "debug"}, "DEBUG"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, append(tt.args, "loggers")...)
+			if got := s.GetOK("/page"); got != tt.level {
+				t.Errorf("the level is %q, want %q", got, tt.level)
+			}
+			s.Log.Wait(t, `\[WARNING\] asked for /page$`)
+			s.Log.Wait(t, `\[INFO\] imported$`)
+			if on := s.Log.Count(`\[DEBUG\] not at info$`) > 0; on != (tt.level == "DEBUG") {
+				t.Errorf("the debug message is on the log: %v", on)
+			}
+		})
+	}
+}

@@ -52,7 +52,11 @@ func TestPreload(t *testing.T) {
 			spawner := spawnerPID(t, s, 1)
 			s.Log.Wait(t, `\[WARNING\] Threads started before the fork do not run in workers: ticker`)
 			var got preloaded
-			s.Get("/mounted/x").JSON(t, &got)
+			gowsgitest.Eventually(func() bool { // all threads are there
+				got = preloaded{}
+				s.Get("/mounted/x").JSON(t, &got)
+				return len(got.Threads) >= threads
+			})
 			if !slices.Contains(workers, got.PID) || got.PPID != s.PID {
 				t.Errorf("process %d with parent %d answered, want one of %v with parent %d", got.PID, got.PPID, workers, s.PID)
 			}

@@ -106,7 +106,8 @@ func (m *Master) addSpawner(ctx context.Context, log zerolog.Logger, gen *genera
 	}
 	order := &ipc.Order{
 		Order: ipc.OrderPrepare, Argv: m.opts.Args, Chdir: cfg.Chdir, PythonPath: cfg.PythonPath, Env: cfg.Env,
-		Preload: cfg.Preload || m.opts.Check, Module: cfg.App.Module, Attr: cfg.App.Attr,
+		LogLevel: cfg.LogLevel,
+		Preload:  cfg.Preload || m.opts.Check, Module: cfg.App.Module, Attr: cfg.App.Attr,
 		Title: "gowsgi: spawner [" + cfg.ProcName + "]", WorkerTitle: workerTitle(cfg), State: state,
 	}
 	if gen.file != nil {

@@ -201,6 +201,7 @@ func (p *process) startPython() error {
 		Path:       append([]string{p.cfg.Chdir}, p.cfg.PythonPath...),
 		FaultFD:    p.errorLog.Fd(),
 		ForkClose:  p.parent.inherited(),
+		LogLevel:   p.cfg.LogLevel,
 		Log:        p.logHook,
 		Signalled: func(number int) {
 			select {

@@ -49,12 +49,13 @@ const (
 type Order struct {
 	Order string `json:"order"`
 	// For OrderPrepare: sys.argv, the directory to be in, directories for
-	// sys.path, KEY=VALUE for the environment, the application, and the titles of
-	// the spawner and of its workers.
+	// sys.path, KEY=VALUE for the environment, the log's level, the application,
+	// and the titles of the spawner and of its workers.
 	Argv        []string `json:"argv,omitempty"`
 	Chdir       string   `json:"chdir,omitempty"`
 	PythonPath  []string `json:"pythonpath,omitempty"`
 	Env         []string `json:"env,omitempty"`
+	LogLevel    string   `json:"loglevel,omitempty"`
 	Preload     bool     `json:"preload,omitempty"`
 	Module      string   `json:"module,omitempty"`
 	Attr        string   `json:"attr,omitempty"`

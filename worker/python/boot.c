@@ -260,10 +260,9 @@ int gw_load_application(const char *module, const char *attr, char **error, char
   return code;
 }
 
-/* call_helper calls a helper with an integer. */
-static int call_helper(const char *name, long arg) {
+/* call_helper calls a helper with an argument, of which it takes the reference. */
+static int call_helper(const char *name, PyObject *a) {
   PyObject *f = gw_helper(name);
-  PyObject *a = py.PyLong_FromLong(arg);
   PyObject *r = f && a ? py.PyObject_CallFunctionObjArgs(f, a, NULL) : NULL;
   int ok = r != NULL;
   if (!ok) py.PyErr_Clear();
@@ -274,16 +273,20 @@ static int call_helper(const char *name, long arg) {
 }
 
 int gw_enable_faulthandler(int fd) {
-  int r = call_helper("enable_faulthandler", fd);
+  int r = call_helper("enable_faulthandler", py.PyLong_FromLong(fd));
   gw_fault_after_python();
   return r;
 }
 
-int gw_wakeup_fd(int fd) { return call_helper("set_wakeup_fd", fd); }
+int gw_set_loglevel(const char *name) {
+  return call_helper("set_loglevel", py.PyUnicode_InternFromString(name));
+}
 
-int gw_report_modules(int fd) { return call_helper("report_modules", fd); }
+int gw_wakeup_fd(int fd) { return call_helper("set_wakeup_fd", py.PyLong_FromLong(fd)); }
 
-int gw_start_threads(int n) { return call_helper("start_threads", n); }
+int gw_report_modules(int fd) { return call_helper("report_modules", py.PyLong_FromLong(fd)); }
+
+int gw_start_threads(int n) { return call_helper("start_threads", py.PyLong_FromLong(n)); }
 
 /* gw_parallel asks whether threads run Python code at the same time, which an
  * extension module may have ended by being imported (PEP 703). */

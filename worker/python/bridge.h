@@ -151,6 +151,8 @@ int gw_adopt(void);
 char **gw_environment(void);
 
 /* hooks.c */
+void gw_go_runs(void);
+int gw_set_loglevel(const char *name);
 int gw_hook(const char *name, char **error, char **traceback);
 
 /* Internal to the C side. */

@@ -6,8 +6,10 @@ is imported by the functions that need it: a module is memory, in every worker.
 """
 
 import importlib
+import importlib.machinery
 import io
 import os
+import sys
 import sys
 
 
@@ -125,6 +127,82 @@ client_socket = ClientSocket()
 
 
 STACKS = 63  # ipc.StacksSignal
+
+# Where lines for the error log go, (level, message, traceback), and the least
+# severe level that is wanted. The spawner has another emit until it is a worker.
+emit = log  # noqa: F821 (from the bridge)
+loglevel = "info"
+
+_LEVELS = ((50, "critical"), (40, "error"), (30, "warning"), (20, "info"), (0, "debug"))
+
+
+def level_name(number):
+    return next((name for least, name in _LEVELS if number >= least), "debug")
+
+
+def _make_loggers(logging):
+    """Makes the loggers gunicorn.error and gunicorn.access as gunicorn has them:
+    applications log to them, and take their handlers for their own."""
+
+    class ServerLog(logging.Handler):
+        """Writes to the server's error log."""
+
+        def emit(self, record):
+            try:
+                if self.formatter is not None:
+                    text, traceback = self.format(record), ""
+                else:
+                    text, traceback = record.getMessage(), ""
+                    if record.exc_info and record.exc_info[1] is not None:
+                        traceback = format_exception(record.exc_info[1])
+                emit(level_name(record.levelno), text, traceback)
+            except Exception:
+                self.handleError(record)
+
+    error = logging.getLogger("gunicorn.error")
+    error.setLevel(loglevel.upper())
+    error.propagate = False
+    error.addHandler(ServerLog())
+    access = logging.getLogger("gunicorn.access")
+    access.setLevel(logging.INFO)
+    access.propagate = False
+
+
+class _LoggingFinder:
+    """Has _make_loggers run when the application imports logging, and not before:
+    it takes memory in every worker."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "logging":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _LoggingLoader(spec.loader)
+        return spec
+
+
+class _LoggingLoader:
+    def __init__(self, loader):
+        self._loader = loader
+
+    def create_module(self, spec):
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module):
+        module.__loader__ = module.__spec__.loader = self._loader
+        self._loader.exec_module(module)
+        _make_loggers(module)
+
+
+def set_loglevel(name):
+    """Says what level is wanted, before the application is loaded."""
+    global loglevel
+    loglevel = name or "info"
+    if "logging" in sys.modules:
+        _make_loggers(sys.modules["logging"])
+    else:
+        sys.meta_path.insert(0, _LoggingFinder())
 
 
 class AppError(Exception):

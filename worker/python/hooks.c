@@ -103,8 +103,13 @@ static gw_bytes text(PyObject *s) {
   return (gw_bytes){p, (size_t)n};
 }
 
+/* Go has been started in this process. */
+static int go_runs;
+
+void gw_go_runs(void) { go_runs = 1; }
+
 /* log(level, message, traceback) writes a line to the error log. In a child the
- * application forked there is none. */
+ * application forked, and before Go runs, there is none. */
 PyObject *gw_log(PyObject *self, PyObject *args) {
   (void)self;
   if (py.PyTuple_Size(args) != 3) {
@@ -112,7 +117,7 @@ PyObject *gw_log(PyObject *self, PyObject *args) {
     return NULL;
   }
   gw_bytes message = text(py.PyTuple_GetItem(args, 1));
-  if (gw_in_forked_child()) {
+  if (!go_runs || gw_in_forked_child()) {
     if (write(2, message.p, message.len) >= 0 && write(2, "\n", 1) >= 0) return none();
     return none();
   }

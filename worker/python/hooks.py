@@ -8,6 +8,8 @@ spawner, which stands for gunicorn's arbiter, and in the workers it forks.
 import os
 import sys
 
+import _gowsgi
+
 NAMES = (
     "on_starting",
     "on_reload",
@@ -26,7 +28,7 @@ NAMES = (
     "on_exit",
 )
 
-_LEVELS = (("critical", 50), ("error", 40), ("warning", 30), ("info", 20), ("debug", 10))
+_LEVELS = {"critical": 50, "error": 40, "warning": 30, "info": 20, "debug": 10}
 
 
 def arity(function):
@@ -72,16 +74,15 @@ class Log:
 
     def __init__(self, cfg, emit):
         self.cfg = cfg
-        self.loglevel = dict(_LEVELS).get(cfg.loglevel, 20)
+        self.loglevel = _LEVELS.get(cfg.loglevel, 20)
         self._emit = emit
 
     def log(self, level, message, *args, **kwargs):
         if isinstance(level, str):
-            level = dict(_LEVELS).get(level.lower(), 20)
+            level = _LEVELS.get(level.lower(), 20)
         if level < self.loglevel:
             return
-        name = next((name for name, least in _LEVELS if level >= least), "debug")
-        self._emit(name, _text(message, args), _traceback(kwargs.get("exc_info")))
+        self._emit(_gowsgi.level_name(level), _text(message, args), _traceback(kwargs.get("exc_info")))
 
     def critical(self, message, *args, **kwargs):
         self.log(50, message, *args, **kwargs)
@@ -104,25 +105,17 @@ class Log:
         kwargs.setdefault("exc_info", True)
         self.log(40, message, *args, **kwargs)
 
-    def _logger(self, name):
-        import logging
-
-        logger = logging.getLogger(name)
-        if not logger.handlers:
-            handler = logging.Handler()
-            handler.emit = lambda r: self.log(r.levelno, r.getMessage(), exc_info=r.exc_info)
-            logger.addHandler(handler)
-            logger.setLevel(self.loglevel)
-            logger.propagate = False
-        return logger
-
     @property
     def error_log(self):
-        return self._logger("gunicorn.error")
+        import logging
+
+        return logging.getLogger("gunicorn.error")
 
     @property
     def access_log(self):
-        return self._logger("gunicorn.access")
+        import logging
+
+        return logging.getLogger("gunicorn.access")
 
     def reopen_files(self):
         """The server reopens its logs itself."""
@@ -222,8 +215,6 @@ class Application:
         return self.callable
 
     def load(self):
-        import _gowsgi
-
         module, _, attr = self.app_uri.partition(":")
         return _gowsgi.load(module, attr or "application")
 
@@ -448,8 +439,6 @@ class Hooks:
             self._serve(app)
 
     def _post_worker_init(self):
-        import _gowsgi
-
         worker = self.worker
         worker.wsgi = worker.app.callable = app = _gowsgi.application()
         worker.booted = True
@@ -467,8 +456,6 @@ class Hooks:
             self.log.warning("Exception during worker exit", exc_info=True)
 
     def _serve(self, app):
-        import _gowsgi
-
         _gowsgi.set_application(app)
 
     def _before(self, environ):
@@ -498,8 +485,6 @@ class Hooks:
             signal.signal(signal.SIGINT, self._on_int)
             signal.signal(signal.SIGQUIT, self._on_int)
         if "worker_abort" in self:
-            import _gowsgi
-
             _gowsgi.catch_abort(lambda: signal.signal(signal.SIGABRT, self._on_abort))
 
     def _signalled(self, name):
@@ -510,8 +495,6 @@ class Hooks:
             self.log.exception("Exception in %s hook", name)
 
     def _on_int(self, number, frame):
-        import _gowsgi
-
         self._signalled("worker_int")
         _gowsgi.signalled(number)
 
@@ -523,8 +506,6 @@ class Hooks:
         try:
             self._signalled("worker_abort")
         finally:
-            import _gowsgi
-
             faulthandler.dump_traceback(file=_gowsgi.fault_fd, all_threads=True)
             signal.signal(signal.SIGABRT, signal.SIG_DFL)
             os.abort()

@@ -101,3 +101,36 @@ return []`)
 	}
 	hookLog.take()
 }
+
+// testServerLoggers: applications log to gunicorn's loggers, and take their
+// handlers for their own.
+func testServerLoggers(t *testing.T, py *interp) {
+	hookLog.take()
+	py.run(t, `
+import logging
+error = logging.getLogger("gunicorn.error")
+error.debug("too little")
+error.info("%d lines", 2)
+try: raise KeyError("k")
+except KeyError: error.exception("caught")
+own = logging.Logger("own")
+own.handlers = error.handlers
+own.critical("critical %s", "line")
+error.error("%d", "no number")
+handler = type(error.handlers[0])()
+handler.setFormatter(logging.Formatter("%(levelname)s:%(message)s"))
+handler.handle(logging.makeLogRecord({"msg": "formatted", "levelno": 30, "levelname": "WARNING"}))
+logging.getLogger("gunicorn.access").info("nowhere")
+assert not error.propagate and logging.getLevelName(error.level) == "INFO"
+assert logging.__spec__.loader is logging.__loader__ and "Finder" not in repr(sys.meta_path[0])
+start_response("200 OK", [])
+return []`)
+	got := hookLog.take()
+	if len(got) == 4 {
+		got[1] = got[1][:strings.Index(got[1], "Traceback")+len("Traceback")] + got[1][strings.Index(got[1], "KeyError"):]
+	}
+	want := []string{"info|2 lines|", "error|caught|TracebackKeyError: 'k'\n", "critical|critical line|", "warning|WARNING:formatted|"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

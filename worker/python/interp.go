@@ -34,9 +34,12 @@ type Options struct {
 	// ForkClose lists descriptors that are closed in every child the application
 	// forks, so that none of them outlives the server.
 	ForkClose []int
-	// Log gets what hooks log: level is debug, info, warning, error or critical.
+	// LogLevel is the least severe level that is logged.
+	LogLevel string
+	// Log gets what hooks log, and what is logged to Python's loggers of the server
+	// (gunicorn.error): level is debug, info, warning, error or critical.
 	// Signalled gets signals that a hook has seen. Both are called on any thread,
-	// with the GIL held, and must not block. Without hooks both may be nil.
+	// with the GIL held, and must not block. Both may be nil.
 	Log       func(level, message, traceback string)
 	Signalled func(number int)
 }
@@ -60,6 +63,7 @@ func (e *Error) Error() string { return e.Message }
 // library cannot be found.
 func Start(o Options) error {
 	logHook, signalled = o.Log, o.Signalled
+	C.gw_go_runs()
 	if !Spawned() {
 		if err := begin(o); err != nil {
 			return err
@@ -84,6 +88,11 @@ func begin(o Options) error {
 	defer C.free(unsafe.Pointer(helper))
 	if C.gw_start(lib, prog, helper, &errbuf[0], C.size_t(len(errbuf))) != 0 {
 		return fmt.Errorf("starting CPython: %s", C.GoString(&errbuf[0]))
+	}
+	level := C.CString(o.LogLevel)
+	defer C.free(unsafe.Pointer(level))
+	if C.gw_set_loglevel(level) != 0 {
+		return errors.New("starting CPython: the loggers cannot be made")
 	}
 	argv := cstrings(o.Argv)
 	defer argv.free()

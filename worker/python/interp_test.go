@@ -88,6 +88,9 @@ func host(p ipc.Python, run func() int) int {
 			Log:       func(level, message, traceback string) { hookLog.add(level + "|" + message + "|" + traceback) },
 			Signalled: func(number int) { hookLog.add(fmt.Sprint("signal ", number)) },
 		})
+		if err == nil {
+			err = python.Hook("post_fork")
+		}
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -96,6 +96,7 @@ var cases = []struct {
 	{"fresh names", testFreshNames},
 	{"hooks around requests", testRequestHooks},
 	{"what hooks log", testHookLog},
+	{"loggers of the server", testServerLoggers},
 	{"flat", testFlat},
 }
 

@@ -95,6 +95,7 @@ def _prepare(order):
     """Makes the process what a worker is before it loads the application, and
     loads it if that is wanted."""
     sys.argv = order["argv"]
+    _gowsgi.set_loglevel(order.get("loglevel", "info"))
     os.chdir(order["chdir"])
     for directory in [order["chdir"]] + (order.get("pythonpath", [])):
         if directory not in sys.path:
@@ -315,6 +316,7 @@ def serve(control, master, hooks_source):
     """Obeys until the master is gone. It also returns in each worker."""
     global _control, hooks
     _control = _socket.socket(fileno=control)
+    _gowsgi.emit = _emit
     spawner = _Spawner(master, hooks_source)
     while True:
         message = _control.recv(_MAX_MESSAGE)
