@@ -156,3 +156,27 @@ func TestTimeoutIsPerRequest(t *testing.T) {
 		t.Errorf("%d answers, want %d: the timeout counted several requests", got, first)
 	}
 }
+
+// The timeout is for the application. A client that keeps a thread waiting has
+// clocks of its own.
+func TestWaitingForTheClientIsNoTimeout(t *testing.T) {
+	t.Parallel()
+	s, _ := startOutputs(t, "--timeout", "1", "--threads", "2", "--request-buffer", "4", "--response-buffer", "4")
+	reader := s.Dial()
+	sendGet(reader, "/many?n=2000")
+	reader.ReadHead()
+	sender := s.Dial()
+	sender.Send("POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 30\r\n\r\n")
+	for range 30 {
+		<-time.After(100 * time.Millisecond)
+		sender.Send("x")
+	}
+	if r := sender.Response("POST"); r.Body != strings.Repeat("x", 30) {
+		t.Errorf("got %v, want the content", r)
+	}
+	reader.ReadN(2000 * 16 << 10)
+	s.GetOK("/one")
+	if s.Log.Count(`TIMEOUT`) != 0 || s.Log.Count(`Booting worker`) != 1 {
+		t.Error("a worker was ended for its clients")
+	}
+}

@@ -72,7 +72,9 @@ func (a *reply) timeOut(word uint32) uint32 {
 	return answerOpen
 }
 
-// waiting adds up how long a call waits for its client. Only its thread writes.
+// waiting adds up how long a call waits for its client. Of two waits at a time, one
+// thread of the application reading content and another writing, the first that ends
+// counts.
 type waiting struct {
 	total atomic.Int64 // nanoseconds
 	since atomic.Int64 // ipc.Clock time; 0: it does not wait
@@ -81,8 +83,9 @@ type waiting struct {
 func (w *waiting) begin(now int64) { w.since.Store(now) }
 
 func (w *waiting) end(now int64) {
-	w.total.Add(now - w.since.Load())
-	w.since.Store(0)
+	if since := w.since.Swap(0); since != 0 {
+		w.total.Add(now - since)
+	}
 }
 
 // sum returns how long the call has waited until now.
