@@ -174,6 +174,11 @@ type Config struct {
 	// Umask is taken from the mode 0777 of unix sockets (gunicorn: umask, there
 	// also for the heartbeat files, which gowsgi does not have).
 	Umask int `json:"umask"`
+	// Daemon detaches the server from whoever starts it (gunicorn: daemon).
+	Daemon bool `json:"daemon"`
+	// EnableStdio lets a daemon keep its standard streams (gunicorn:
+	// enable_stdio_inheritance).
+	EnableStdio bool `json:"enable_stdio_inheritance"`
 	// PIDFile is the path of the pid file, "" for none (gunicorn: pidfile).
 	PIDFile string `json:"pidfile"`
 	// ForwardedAllowIPs says whose fields are believed: those of SecureSchemeHeaders

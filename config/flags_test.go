@@ -129,7 +129,6 @@ func TestRefusals(t *testing.T) {
 		{"--keyfile x app", "--keyfile is not supported: gowsgi speaks no TLS yet; let a proxy in front end it"},
 		{"--keyf x app", "--keyfile is not supported: gowsgi speaks no TLS yet; let a proxy in front end it"},
 		{"--certfile x.pem app", "--certfile is not supported: gowsgi speaks no TLS yet; let a proxy in front end it"},
-		{"-D app", "-D/--daemon is not supported: run gowsgi under systemd or another supervisor"},
 		{"--paster x", "--paste/--paster is not supported: give the application as MODULE:VARIABLE, in a module that calls paste.deploy.loadapp"},
 	} {
 		_, err := load(t, tt.args, nil)

@@ -248,7 +248,7 @@ func TestPaths(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	t.Parallel()
-	args := []string{"--worker-tmp-dir", "/dev/shm", "-R", "--protocol", "http", "app"}
+	args := []string{"--worker-tmp-dir", "/dev/shm", "--protocol", "http", "app"}
 	cmd, err := Load(args, environ(map[string]string{
 		"GUNICORN_CMD_ARGS": "--no-control-socket",
 		"GOWSGI_CMD_ARGS":   "--http-parser fast --http-parser=auto",
@@ -260,7 +260,6 @@ func TestWarnings(t *testing.T) {
 		"GUNICORN_CMD_ARGS: --no-control-socket has no effect: gowsgi has no control socket",
 		"GOWSGI_CMD_ARGS: --http-parser has no effect: gowsgi has one parser",
 		"--worker-tmp-dir has no effect: gowsgi has no heartbeat files",
-		"-R/--enable-stdio-inheritance has no effect: gowsgi always behaves so",
 	}
 	if !reflect.DeepEqual(cmd.Warnings, want) {
 		t.Errorf("got %q, want %q", cmd.Warnings, want)

@@ -76,7 +76,6 @@ const (
 	hintUWSGI   = "gowsgi speaks HTTP only; let the proxy speak HTTP to it"
 	hintControl = "gowsgi has no control socket"
 	hintPyLog   = "the log is not written by Python's logging; see --log-level, --log-format and --error-logfile"
-	hintDefault = "gowsgi always behaves so"
 	hintTLS     = "gowsgi speaks no TLS yet; let a proxy in front end it"
 	hintHTTP2   = "gowsgi speaks HTTP/1.1 only"
 )
@@ -92,7 +91,6 @@ var refusals = []refusal{
 
 	{flag: "spew", hint: "use python -m trace"},
 
-	{flag: "daemon", short: "D", hint: "run gowsgi under systemd or another supervisor"},
 	{flag: "worker-tmp-dir", meta: "DIR", noop: true, hint: "gowsgi has no heartbeat files"},
 	{flag: "protocol", meta: "STRING", harmless: []string{"http"}, hint: hintUWSGI},
 	{flag: "uwsgi-allow-from", setting: "uwsgi_allow_ips", meta: "STRING", noop: true, hint: hintUWSGI},
@@ -102,7 +100,6 @@ var refusals = []refusal{
 	{flag: "logger-class", hint: hintPyLog},
 	{flag: "log-config", setting: "logconfig", hint: hintPyLog},
 	{flag: "log-config-json", setting: "logconfig_json", hint: hintPyLog},
-	{flag: "enable-stdio-inheritance", short: "R", noop: true, hint: hintDefault},
 
 	{flag: "keyfile", meta: "FILE", harmless: []string{""}, hint: hintTLS},
 	{flag: "certfile", meta: "FILE", harmless: []string{""}, hint: hintTLS},

@@ -415,6 +415,16 @@ var table = []setting{
 		accessor: number(func(c *Config) *int { return &c.Umask }, parseUmask),
 	},
 	{
+		name: "daemon", flag: "daemon", short: "D", section: sectionMechanics,
+		doc:      "Go on in the background, in a session of its own, once the server listens; standard output and error then lead nowhere, so that logs need files.",
+		accessor: boolean(func(c *Config) *bool { return &c.Daemon }),
+	},
+	{
+		name: "enable_stdio_inheritance", flag: "enable-stdio-inheritance", short: "R", section: sectionMechanics,
+		doc:      "Let a daemon keep its standard streams. Without --daemon they are always kept.",
+		accessor: boolean(func(c *Config) *bool { return &c.EnableStdio }),
+	},
+	{
 		name: "pidfile", flag: "pid", short: "p", meta: "FILE", section: sectionMechanics,
 		doc:      "The file to write the master's process id to.",
 		accessor: text(func(c *Config) *string { return &c.PIDFile }),

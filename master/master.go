@@ -48,6 +48,9 @@ type Options struct {
 	FindPython func(ctx context.Context, explicit, dir string, getenv func(string) string) (ipc.Python, error)
 	// SpawnerImage returns what a spawner for that interpreter is started with.
 	SpawnerImage func(ipc.Python) []byte
+	// Started is called once, when the start has succeeded: the server listens, its
+	// log and pid file are there. Optional.
+	Started func()
 	// SetTitle shows the process title. Optional.
 	SetTitle func(title string)
 }
@@ -78,6 +81,7 @@ type Master struct {
 	metrics  metrics
 	clock    ipc.Clock
 	notifier notifier
+	manager  manager
 
 	signals chan os.Signal
 	sigchld chan os.Signal
@@ -177,6 +181,7 @@ func newMaster(cfg *config.Config, opts Options, env env) *Master {
 		log:      zerolog.Nop(),
 		clock:    ipc.NewClock(),
 		notifier: notifier{path: getenv(opts.Environ)("NOTIFY_SOCKET")},
+		manager:  manager{pingEvery: watchdogInterval(getenv(opts.Environ), env.pid, handover != "") / 2},
 		// Room for every signal there is, so that none is dropped while the loop
 		// is busy. SIGCHLD has its own: it comes in masses and means "look".
 		signals:        make(chan os.Signal, 32),
@@ -248,6 +253,9 @@ func (m *Master) serve() (int, error) {
 	case err != nil:
 		return 0, err
 	}
+	if m.opts.Started != nil {
+		m.opts.Started()
+	}
 	m.loop()
 	level := zerolog.InfoLevel
 	if m.stop.code != 0 {
@@ -304,6 +312,7 @@ func (m *Master) step(now time.Time) {
 		m.stopAll(m.leaving, now)
 	}
 	if m.stop != nil {
+		m.tellManager(now)
 		return
 	}
 	m.endReload()
@@ -314,6 +323,7 @@ func (m *Master) step(now time.Time) {
 	}
 	m.announce()
 	m.tellTwin()
+	m.tellManager(now)
 }
 
 // wake returns how long the loop may sleep after a step at now.
@@ -339,6 +349,7 @@ func (m *Master) wake(now time.Time) time.Duration {
 	}
 	until(m.nextSpawner())
 	until(m.metricsDue())
+	until(m.manager.nextPing)
 	if m.stop == nil && m.wantsWorker() {
 		until(m.backoff.until)
 	}

@@ -3,6 +3,7 @@ package master
 import (
 	"fmt"
 	"net"
+	"strconv"
 	"time"
 )
 
@@ -59,4 +60,58 @@ func (m *Master) notifyStopping() {
 		return
 	}
 	m.notify("STOPPING=1")
+}
+
+// manager is what a service manager was told, beyond the steps of life.
+type manager struct {
+	// pingEvery is half of what it waits for a sign of life, 0 if it does not
+	// (sd_watchdog_enabled(3)); nextPing when the next one is due.
+	pingEvery time.Duration
+	nextPing  time.Time
+	status    string
+}
+
+// watchdogInterval returns how often a service manager wants a sign of life, 0 for
+// never. A new master of an upgrade inherits what was meant for the old one.
+func watchdogInterval(getenv func(string) string, pid int, inherited bool) time.Duration {
+	usec, err := strconv.ParseInt(getenv("WATCHDOG_USEC"), 10, 64)
+	if err != nil || usec <= 0 || usec > int64(time.Hour*24*365/time.Microsecond) {
+		return 0
+	}
+	if meant := getenv("WATCHDOG_PID"); meant != "" && meant != strconv.Itoa(pid) && !inherited {
+		return 0
+	}
+	return time.Duration(usec) * time.Microsecond
+}
+
+// tellManager sends the service manager a line for people when it changes, and
+// signs of life: from the loop, so they end when it stands still, and while there
+// are none of workers, once there were some, they end, too.
+func (m *Master) tellManager(now time.Time) {
+	if m.notifier.path == "" {
+		return
+	}
+	if text := m.statusLine(); text != m.manager.status {
+		m.manager.status = text
+		m.notify("STATUS=" + text)
+	}
+	if m.manager.pingEvery == 0 || now.Before(m.manager.nextPing) {
+		return
+	}
+	m.manager.nextPing = now.Add(m.manager.pingEvery)
+	if _, ready := m.count(); ready > 0 || !m.everReady || m.target == 0 || m.stop != nil {
+		m.notify("WATCHDOG=1")
+	}
+}
+
+// statusLine is what systemctl status shows.
+func (m *Master) statusLine() string {
+	_, ready := m.count()
+	switch {
+	case m.stop != nil || m.leaving != nil:
+		return fmt.Sprintf("stopping, %d workers left", len(m.workers))
+	case m.history.failed != "":
+		return fmt.Sprintf("%d of %d workers ready; the last reload failed", ready, m.target)
+	}
+	return fmt.Sprintf("%d of %d workers ready", ready, m.target)
 }

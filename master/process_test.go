@@ -294,15 +294,28 @@ func TestNotify(t *testing.T) {
 	}
 	defer conn.Close()
 	s := serveMaster(t, config.Config{Workers: 2}, "mark", func(cmd *exec.Cmd) {
-		cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+path)
+		cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+path, "WATCHDOG_USEC=100000")
 	})
+	status, pings := "", 0
 	expect := func(want string) {
 		t.Helper()
 		buf := make([]byte, 1024)
 		_ = conn.SetReadDeadline(time.Now().Add(testDeadline))
-		n, err := conn.Read(buf)
-		if got := string(buf[:n]); err != nil || !strings.HasPrefix(got, want) {
-			t.Fatalf("got %q, %v, want %q", got, err, want)
+		for {
+			n, err := conn.Read(buf)
+			got := string(buf[:n])
+			if err != nil {
+				t.Fatalf("got %v, want %q", err, want)
+			}
+			if text, ok := strings.CutPrefix(got, "STATUS="); ok {
+				status = text
+			} else if got == "WATCHDOG=1" {
+				pings++
+			} else if strings.HasPrefix(got, want) {
+				return
+			} else {
+				t.Fatalf("got %q, want %q", got, want)
+			}
 		}
 	}
 	expect("READY=1")
@@ -315,9 +328,41 @@ func TestNotify(t *testing.T) {
 	s.signal(unix.SIGHUP)
 	expect("RELOADING=1\nMONOTONIC_USEC=")
 	expect("READY=1")
+	for before := pings; pings < before+3; { // signs of life go on
+		buf := make([]byte, 1024)
+		if n, err := conn.Read(buf); err != nil {
+			t.Fatal(err)
+		} else if string(buf[:n]) == "WATCHDOG=1" {
+			pings++
+		}
+	}
+	if status != "2 of 2 workers ready" {
+		t.Errorf("status %q", status)
+	}
 	s.signal(unix.SIGTERM)
 	expect("STOPPING=1")
 	s.ends(0)
+}
+
+func TestWatchdogInterval(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		usec, pid string
+		inherited bool
+		want      time.Duration
+	}{
+		{"", "", false, 0},
+		{"30000000", "", false, 30 * time.Second},
+		{"30000000", "7", false, 30 * time.Second},
+		{"30000000", "6", false, 0},
+		{"30000000", "6", true, 30 * time.Second},
+		{"0", "", false, 0}, {"-1", "", false, 0}, {"many", "", false, 0}, {"9223372036854775807", "", false, 0},
+	} {
+		env := []string{"WATCHDOG_USEC=" + tt.usec, "WATCHDOG_PID=" + tt.pid}
+		if got := watchdogInterval(getenv(env), 7, tt.inherited); got != tt.want {
+			t.Errorf("%v, inherited %v: got %v, want %v", env, tt.inherited, got, tt.want)
+		}
+	}
 }
 
 // TestSystemdSockets: activation passes the listener as descriptor 3.

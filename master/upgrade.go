@@ -52,6 +52,26 @@ type heirloom struct {
 	Made     bool `json:"made,omitempty"`
 }
 
+// Succeeds reports whether a process with that environment is the new master of
+// an upgrade.
+func Succeeds(environ []string) bool { return getenv(environ)(envHandover) != "" }
+
+// KeepInherited sees to it that no child inherits what an old master has left for
+// this process. It is called before the first one is started.
+func KeepInherited(environ []string) {
+	var h handover
+	if json.Unmarshal([]byte(getenv(environ)(envHandover)), &h) != nil {
+		return
+	}
+	fds := []int{h.Link, h.QueueRead, h.QueueWrite}
+	for _, l := range h.Listeners {
+		fds = append(fds, l.FD)
+	}
+	for _, fd := range fds {
+		unix.CloseOnExec(fd)
+	}
+}
+
 // upgrade starts a new master beside this one (SIGUSR2): the program that stands
 // at the path this one was started by, with the same arguments, environment and
 // directory, and with the same sockets.

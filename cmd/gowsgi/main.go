@@ -11,6 +11,7 @@ import (
 	"runtime"
 
 	"gowsgi/config"
+	"gowsgi/internal/daemon"
 	"gowsgi/internal/pyfind"
 	"gowsgi/internal/sys"
 	"gowsgi/internal/version"
@@ -62,9 +63,13 @@ func run(title *sys.Title, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "\nError: %v\n", err)
 		return exitStart
 	}
+	d := daemon.Become()
+	if d != nil {
+		stderr = d.Stderr
+	}
 	opts := master.Options{
 		Args:       os.Args,
-		Environ:    os.Environ(),
+		Environ:    daemon.Environ(),
 		Dir:        dir,
 		Stderr:     stderr,
 		FindPython: pyfind.Find,
@@ -73,6 +78,7 @@ func run(title *sys.Title, stdout, stderr io.Writer) int {
 		},
 		SetTitle: title.Set,
 	}
+	master.KeepInherited(opts.Environ)
 	opts.Reload = func(ctx context.Context) (*master.Loaded, error) {
 		cmd, file, err := loadConfig(ctx, &opts)
 		if err != nil {
@@ -98,6 +104,20 @@ func run(title *sys.Title, stdout, stderr io.Writer) int {
 		opts.Check = true
 	case config.ActionCheck:
 		opts.Check = true
+	}
+	switch {
+	case d != nil:
+		opts.Started = d.Started
+	case cmd.Config.Daemon && !opts.Check && !master.Succeeds(opts.Environ):
+		if file != nil {
+			file.Discard() // the daemon executes it again
+		}
+		code, err := daemon.Start(cmd.Config.EnableStdio, stderr)
+		if err != nil {
+			fmt.Fprintf(stderr, "\nError: %v\n", err)
+			return exitStart
+		}
+		return code
 	}
 	return master.New(cmd.Config, opts).Run()
 }
