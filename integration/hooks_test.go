@@ -290,6 +290,10 @@ def on_exit(server): raise KeyError("on_exit")
 		s.WaitBooted(2) // the third
 		signal(t, first, syscall.SIGKILL)
 		s.Log.Wait(t, `Exception in child_exit hook: KeyError: 'child_exit'`)
+		// A worker that has not come up yet has nothing to leave.
+		if got := s.GetOK("/"); got != "served" {
+			t.Errorf("after the first was killed: got %q", got)
+		}
 		if code := s.Stop(); code != 0 {
 			t.Errorf("exit code %d, want 0", code)
 		}
