@@ -13,7 +13,13 @@ import (
 // master's pid or its own; and it goes on.
 func TestStacks(t *testing.T) {
 	t.Parallel()
-	s := start(t, "--threads", "2", "--timeout", "0", "--graceful-timeout", "1", "probe")
+	t.Run("executed", func(t *testing.T) { testStacks(t) })
+	t.Run("forked", func(t *testing.T) { testStacks(t, "--preload") })
+}
+
+func testStacks(t *testing.T, args ...string) {
+	t.Parallel()
+	s := start(t, append(args, "--threads", "2", "--timeout", "0", "--graceful-timeout", "1", "probe")...)
 	worker := pid(t, s)
 	spinning := ask(s, "/spin?x=1")
 	const where = `probe\.py", line \d+ in spin`

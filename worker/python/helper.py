@@ -328,7 +328,9 @@ def enable_faulthandler(fd):
 
     global fault_fd
     fault_fd = fd
-    faulthandler.disable()  # the spawner's; enabling it twice would do nothing
+    # The spawner's first: what is enabled twice is not installed again.
+    faulthandler.disable()
+    faulthandler.unregister(STACKS)
     faulthandler.enable(file=fd, all_threads=True)
     faulthandler.register(STACKS, file=fd, all_threads=True)
 
