@@ -146,6 +146,26 @@ func countOf(how, body string) int {
 	return -1
 }
 
+// What is in the same packet behind content that the application reads itself is the
+// next request.
+func TestInputPipelined(t *testing.T) {
+	t.Parallel()
+	s := start(t, "--request-buffer", "10", "inputs")
+	for _, chunked := range []bool{false, true} {
+		field, content := frame(lines(3000), chunked)
+		c := s.In(t).Dial()
+		c.Send("POST /?read HTTP/1.1\r\nHost: x\r\n" + field + "\r\n" + content +
+			"GET /?read HTTP/1.1\r\nHost: x\r\n\r\n")
+		for _, want := range []int{3000, 0} {
+			var got inputs
+			c.Response("GET").JSON(t, &got)
+			if got.Size != want {
+				t.Errorf("chunked %t: got %d bytes of content, want %d", chunked, got.Size, want)
+			}
+		}
+	}
+}
+
 // next() of an empty stream is StopIteration, not b"".
 func TestInputNext(t *testing.T) {
 	t.Parallel()

@@ -125,9 +125,6 @@ func (c *conn) content() (body []byte, end int) {
 	if c.chunked {
 		return c.body[:c.bodyLen], c.headLen
 	}
-	end = c.headLen + int(max(c.length, 0))
-	if c.stream || end > c.n {
-		end = c.n
-	}
+	end = c.headLen + int(min(max(c.length, 0), int64(c.n-c.headLen)))
 	return c.buf[c.headLen:end], end
 }

@@ -256,16 +256,10 @@ func (e *engine) finish(c *conn) {
 	}
 	c.behind, c.shared = false, false
 	_, end := c.content()
-	if c.stream {
-		// Not all of the content may have been read; then nobody can tell
-		// where the next request begins.
-		if !c.atEnd() {
-			c.keepAlive, c.unread = false, true
-		}
+	if c.stream && !c.atEnd() {
+		// Then nobody can tell where the next request begins.
+		c.keepAlive, c.unread = false, true
 		end = c.n
-		if c.chunked && c.decoded {
-			end = c.headLen
-		}
 	}
 	e.nextRequest(c, end)
 	switch {
