@@ -119,7 +119,8 @@ func (e *engine) newConn(fd, listener int, sa *unix.RawSockaddrAny) *conn {
 	} else {
 		c = new(conn)
 	}
-	*c = conn{fd: fd, gen: c.gen + 1, listener: listener, length: -1,
+	e.gen++
+	*c = conn{fd: fd, gen: e.gen, listener: listener, length: -1,
 		chunks: http1.ChunkDecoder{Limit: e.rules.Body}}
 	e.judgePeer(c, sa)
 	for fd >= len(e.table) {

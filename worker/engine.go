@@ -107,7 +107,10 @@ type engine struct {
 	ready  []*conn // complete requests without a thread, in order
 	table  []*conn // by descriptor
 	free   []*conn
-	open   int
+	// gen is the last generation given to a connection. It is the engine's, not
+	// the conn's, for a descriptor goes from one conn to another.
+	gen  int32
+	open int
 	// full: there are as many as there may be, and the listeners and the queue are
 	// out of the set until there is room.
 	full    bool

@@ -390,3 +390,36 @@ func TestDescriptorsAreReused(t *testing.T) {
 		t.Errorf("a stale event was acted on: state %v, %d bytes", second.state, second.n)
 	}
 }
+
+// TestGenerationsDiffer: a descriptor has another generation each time, also when
+// another conn has it.
+func TestGenerationsDiffer(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, testConfig())
+	peer := unix.RawSockaddrAny{Addr: unix.RawSockaddr{Family: unix.AF_UNIX}}
+	var clients []int
+	accepted := func() *conn {
+		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clients = append(clients, fds[1])
+		return r.newConn(fds[0], 0, &peer)
+	}
+	defer func() {
+		for _, fd := range clients {
+			_ = unix.Close(fd)
+		}
+	}()
+	first, second := accepted(), accepted()
+	r.close(first)
+	first = accepted() // of a later generation than second
+	seen := map[int32]bool{first.gen: true, second.gen: true}
+	r.close(first)
+	r.close(second)
+	next := accepted() // second's conn
+	defer r.close(next)
+	if seen[next.gen] {
+		t.Errorf("generation %d is given out again", next.gen)
+	}
+}
