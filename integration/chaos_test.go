@@ -60,12 +60,12 @@ type chaos struct {
 // the end nothing is left over.
 func TestChaos(t *testing.T) {
 	t.Parallel()
-	for _, threads := range []string{"1", "3"} {
-		t.Run(threads+" threads", func(t *testing.T) {
+	for _, how := range []string{"--threads 1", "--threads 3", "--threads 1 --preload"} {
+		t.Run(how, func(t *testing.T) {
 			t.Parallel()
 			seed := uint64(time.Now().UnixNano())
 			t.Logf("seed %d", seed)
-			s := start(t, "-w", "3", "--threads", threads, "--graceful-timeout", "20", "--max-requests", "2000", "--max-requests-jitter", "500", "chaos")
+			s := start(t, append(strings.Fields(how), "-w", "3", "--graceful-timeout", "20", "--max-requests", "2000", "--max-requests-jitter", "500", "chaos")...)
 			s.WaitBooted(3)
 			c := &chaos{t: t, s: s, rand: rand.New(rand.NewPCG(seed, 0)), master: s.PID,
 				stop: make(chan struct{}), answers: map[string]int{}, done: map[string]int{}}

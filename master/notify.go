@@ -55,7 +55,7 @@ func (m *Master) notifyReloading() {
 // notifyStopping says that this master leaves. When another one goes on, that is
 // no end of the service but another main process (MAINPID).
 func (m *Master) notifyStopping() {
-	if t := m.twin; t != nil && !t.parent && t.serving > 0 {
+	if t := m.twin; t != nil && !t.parent {
 		m.notify(fmt.Sprintf("MAINPID=%d", t.pid))
 		return
 	}
