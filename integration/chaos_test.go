@@ -236,11 +236,13 @@ func (c *chaos) client(kind string, keep bool, make func(token string) request) 
 				since = time.Now()
 				k, err = dial(c.s)
 			}
+			began := time.Now()
 			if err == nil {
 				err = q.do(k, keep)
 			}
 			c.note(kind, since, err)
-			if since = time.Now(); err != nil || !keep || k.closing {
+			// What sent an answer may be dead long before a slow client has read it.
+			if since = began; err != nil || !keep || k.closing {
 				k.close()
 				k = nil
 			}
@@ -335,7 +337,8 @@ func (c *chaos) note(kind string, since time.Time, err error) {
 	}
 	if _, worst := err.(*mixedUp); !worst {
 		for _, at := range c.kills {
-			// The client learns of an answer, or of the death, a little later.
+			// A connection may be handed over, and its new owner killed, just before
+			// the client asks.
 			if at.After(since.Add(-100*time.Millisecond)) && at.Before(time.Now()) {
 				c.excused++
 				return
