@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +28,7 @@ func TestTimeout(t *testing.T) {
 			t.Parallel()
 			access := filepath.Join(t.TempDir(), "access")
 			s := start(t, "--timeout", "1", "--threads", tt.threads, "--access-logfile", access,
-				"--access-logformat", "%(r)s %(s)s", "probe")
+				"--access-logformat", "%(r)s %(s)s %(T)s %(A)s", "probe")
 			victim := pid(t, s)
 			began := time.Now()
 			stuck := ask(s, tt.target)
@@ -54,7 +55,9 @@ func TestTimeout(t *testing.T) {
 				t.Errorf("exit code %d, want 0", code)
 			}
 			lines, err := os.ReadFile(access)
-			if want := "GET " + tt.target + " HTTP/1.1 504\n"; err != nil || strings.Count(string(lines), tt.target) != 1 || !strings.Contains(string(lines), want) {
+			// The whole time, in seconds, and that in the application, at least one too.
+			want := "GET " + regexp.QuoteMeta(tt.target) + ` HTTP/1.1 504 [1-9]\d* \d{7,}\n`
+			if err != nil || strings.Count(string(lines), tt.target) != 1 || !regexp.MustCompile(want).Match(lines) {
 				t.Errorf("the access log has %q, %v, want once %q", lines, err, want)
 			}
 		})

@@ -19,6 +19,7 @@ import (
 //	the rest of it, by the loop                   engine.settleLate
 //	answered by the server without a call         engine.settleRefused
 //	left by its client, or by this worker         engine.settleLeft
+//	answered at the timeout, during the call      engine.settleTimedOut
 //
 // A connection that is handed over takes its request along, unrecorded.
 
@@ -239,10 +240,7 @@ func (e *engine) settleAll() {
 }
 
 // settleUnserved records a request that the application was not called for.
-func (e *engine) settleUnserved(c *conn, end accesslog.Ending) { e.settleAnswered(c, end, false) }
-
-// settleAnswered records a request that the server answered, or nobody.
-func (e *engine) settleAnswered(c *conn, end accesslog.Ending, served bool) {
+func (e *engine) settleUnserved(c *conn, end accesslog.Ending) {
 	var entry *accesslog.Entry
 	if e.access != nil {
 		end.End = e.clock.Now()
@@ -252,13 +250,21 @@ func (e *engine) settleAnswered(c *conn, end accesslog.Ending, served bool) {
 		}
 		entry = e.describeUnserved(c)
 	}
-	e.scribe.record(entry, &end, served)
+	e.scribe.record(entry, &end, false)
 }
 
-// settleTimedOut records the 504 to a request whose call goes on.
-func (e *engine) settleTimedOut(c *conn, sent int64) {
-	end := accesslog.Ending{Outcome: accesslog.Timeout, Status: 504, Sent: sent}
-	e.settleAnswered(c, end, true)
+// settleTimedOut records the 504 to c's request, whose call by t goes on, and has taken
+// so long already.
+func (e *engine) settleTimedOut(t *thread, c *conn, took time.Duration, sent int64) {
+	end := accesslog.Ending{
+		Outcome: accesslog.Timeout, Status: 504, Sent: sent,
+		End: e.clock.Now(), Taken: took, App: took, Queued: time.Duration(t.waited),
+	}
+	var entry *accesslog.Entry
+	if e.access != nil {
+		entry = e.describeUnserved(c)
+	}
+	e.scribe.record(entry, &end, true)
 }
 
 // describeUnserved makes the entry of a request that was perhaps not read whole, or

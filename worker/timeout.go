@@ -143,7 +143,7 @@ func (e *engine) timeOut(t *thread, word uint32, start int64, took time.Duration
 		page := errorPage(504, "the application took too long", r.Method == "HEAD")
 		n, _ := rawSend(c.fd, page)
 		_ = unix.Shutdown(c.fd, unix.SHUT_WR)
-		e.settleTimedOut(c, contentSent(page, n))
+		e.settleTimedOut(t, c, took, contentSent(page, n))
 		t.record.SetAnswered()
 		if e.access != nil {
 			e.access.Flush() // the process may not live to do it
