@@ -255,6 +255,12 @@ func TestExpectContinue(t *testing.T) {
 			t.Errorf("got %v, want 5 bytes", r)
 		}
 	}
+	// Content that is refused is not waited for, and the response says so.
+	refused := s.Dial()
+	refused.Send("POST /?nothing HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5000000\r\n\r\n")
+	if rest := refused.Rest(); !strings.HasPrefix(rest, "HTTP/1.1 200") || !strings.Contains(rest, "\r\nConnection: close\r\n") {
+		t.Errorf("got %q, want 200 and close", rest)
+	}
 	// Sent with the body at once, and by a client of 1.0, there is nothing to say.
 	old := s.Dial()
 	old.Send("POST /?read HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nhello")

@@ -382,8 +382,12 @@ func TestUnreadBody(t *testing.T) {
 					t.Errorf("%d bytes, chunked %v: sending: %v", size, chunked, err)
 				}
 			}
-			if r := c.Response("POST"); r.Body != "not read" {
+			r := c.Response("POST")
+			if r.Body != "not read" {
 				t.Errorf("%d bytes, chunked %v: got %v", size, chunked, r)
+			}
+			if last := size > 1<<20; last != r.Close {
+				t.Errorf("%d bytes, chunked %v: got %v, the last response: %v", size, chunked, r, last)
 			}
 			// Either the connection goes on behind the body, or it is closed.
 			if r, err := c.TryResponse("POST"); err == nil {

@@ -124,6 +124,11 @@ func (t *thread) openResponse(complete int64) []byte {
 	if t.framing == wsgi.Close || t.resp.Status == 101 || t.e.cfg.KeepAlive <= 0 || t.e.draining.Load() {
 		c.keepAlive = false
 	}
+	// Content that nobody will read, or that nobody has asked the client for, hides
+	// where the next request begins (RFC 9110, 10.1.1; RFC 9112, 9.6).
+	if c.stream && !c.atEnd() && (complete >= 0 || t.owesContinue()) {
+		c.keepAlive = false
+	}
 	t.headSent = true
 	t.out = t.resp.AppendHead(t.out[:0], t.common, t.framing, c.keepAlive)
 	return t.out

@@ -129,8 +129,14 @@ func (t *thread) awaitContent() bool {
 // expectsContinue reports, once, whether the client waits for a 100 before it
 // sends content.
 func (t *thread) expectsContinue() bool {
-	c := t.c
-	yes := t.head.ExpectContinue && !t.headSent && !c.continued && c.read == 0 && c.n == c.headLen && c.bodyLen == 0
-	c.continued = true
+	yes := t.owesContinue()
+	t.c.continued = true
 	return yes
+}
+
+// owesContinue reports whether the client asked for a 100 before it sends content,
+// and neither got it nor went ahead.
+func (t *thread) owesContinue() bool {
+	c := t.c
+	return t.head.ExpectContinue && !t.headSent && !c.continued && c.read == 0 && c.n == c.headLen && c.bodyLen == 0
 }
