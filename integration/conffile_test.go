@@ -66,6 +66,31 @@ func TestConfigFile(t *testing.T) {
 	}
 }
 
+// With --user the file and the hooks before the application have the master's
+// rights, as under gunicorn, and the application has not.
+func TestConfigFileIdentity(t *testing.T) {
+	t.Parallel()
+	dir := privileged(t)
+	write(t, dir, "gunicorn.conf.py", `
+import os, sys
+seen = ["conf %d" % os.getuid(), "-u" in sys.argv]
+def post_fork(server, worker): seen.append("post_fork %d" % os.getuid())
+def post_worker_init(worker): seen.append("post_worker_init %d" % os.getuid())
+`)
+	write(t, dir, "app.py", `
+import os, sys
+sys.modules["__config__"].seen.append("import %d" % os.getuid())
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [repr(sys.modules["__config__"].seen).encode()]
+`)
+	s := gowsgitest.Start(t, gowsgitest.Config{Dir: dir, NoVenv: true, Args: []string{"--python", systemPython, "-u", "65534", "app"}})
+	want := "['conf 0', True, 'post_fork 0', 'import 65534', 'post_worker_init 65534']"
+	if got := s.GetOK("/"); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 // The file is executed in the start directory, which is on sys.path; the
 // application in that of the file's chdir.
 func TestConfigFileChdir(t *testing.T) {

@@ -67,7 +67,7 @@ type Order struct {
 	// Settings is what server.cfg shows; State is that of an earlier spawner.
 	Settings map[string]any    `json:"settings,omitempty"`
 	State    map[string]string `json:"state,omitempty"`
-	// For OrderRead.
+	// For OrderRead, with Argv: what messages call the file, and where it is.
 	File string `json:"file,omitempty"`
 	Path string `json:"path,omitempty"`
 	// For OrderFork: the worker's age, and the pid of the one it is to replace.

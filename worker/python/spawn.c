@@ -293,7 +293,7 @@ static int serve(const char *source, const char *hooks) {
  * SpawnerImage in Go, is five strings: library, interpreter, helper.py, spawner.py
  * and hooks.py. */
 static void spawner(void) {
-  char err[512] = "the image cannot be read";
+  char err[512] = "starting: too few descriptors, threads or memory";
   size_t size = 0;
   control = above(FD_CONTROL);
   int image = above(FD_IMAGE);

@@ -122,6 +122,7 @@ def _share():
 def _read(order):
     """Executes the configuration file and returns its names (gunicorn:
     Application.get_config_from_filename)."""
+    sys.argv = order["argv"]
     directory = os.getcwd()
     if directory not in sys.path:
         sys.path.insert(0, directory)
