@@ -6,8 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"sort"
-	"strings"
 	"sync"
 	"testing"
 )
@@ -54,6 +54,10 @@ print(json.dumps({
 }))
 `
 
+// pythonName is what an interpreter is called. Others, such as python3-config and
+// python3.12-gdb.py, are beside it.
+var pythonName = regexp.MustCompile(`^python3(\.\d+t?)?$`)
+
 // Pythons returns the interpreters of the usual places, each real executable
 // once, oldest first.
 var Pythons = sync.OnceValue(func() []Interpreter {
@@ -70,7 +74,8 @@ var Pythons = sync.OnceValue(func() []Interpreter {
 	for _, pattern := range patterns {
 		paths, _ := filepath.Glob(pattern)
 		for _, path := range paths {
-			if strings.HasSuffix(path, "-config") {
+			// Starting one takes long, a version manager's shim above all.
+			if real, err := filepath.EvalSymlinks(path); err != nil || seen[real] || !pythonName.MatchString(filepath.Base(path)) {
 				continue
 			}
 			i, err := inspect(path)
