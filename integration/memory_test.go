@@ -41,7 +41,7 @@ func largeBody() int64 {
 func checkGrowth(t *testing.T, s *gowsgitest.Server, f func()) {
 	t.Helper()
 	const most = 40 << 20
-	worker := s.Workers()[0]
+	worker := s.WaitBooted(1)[0]
 	before := peak(t, worker)
 	f()
 	if grown := peak(t, worker) - before; grown > most {
@@ -123,7 +123,7 @@ func TestIdleConnectionsNeedLittleMemory(t *testing.T) {
 	const connections, most = 1000, 8 << 10
 	s, _ := startOutputs(t, "--keep-alive", "300")
 	s.GetOK("/one")
-	worker := s.Workers()[0]
+	worker := s.WaitBooted(1)[0]
 	before := gowsgitest.RSS(worker)
 	var conns []*gowsgitest.Conn
 	for range connections {

@@ -73,7 +73,7 @@ func TestFilesKeepNoThread(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	write(t, filepath.Dir(path), "file", strings.Repeat("0123456789abcdef", 2_000_000))
 	s, closed := startOutputs(t)
-	worker := s.Workers()[0]
+	worker := s.WaitBooted(1)[0]
 	holding := func() (n int) {
 		for _, name := range gowsgitest.Descriptors(worker) {
 			if name == path {
