@@ -211,10 +211,11 @@ def application(environ, start_response):
 func TestBrokenCodeAfterAGoodStart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	path := write(t, dir, "app.py", "from hello import application\n")
+	path := write(t, dir, "app.py", "from hello import application\n"+saysLoaded)
 	write(t, dir, "hello.py", read(t, filepath.Join(apps(), "hello.py")))
 	s := gowsgitest.Start(t, gowsgitest.Config{Dir: dir, Args: []string{"-w", "2", "app"}})
 	workers := s.WaitBooted(2)
+	waitLoaded(t, dir, 2)
 	s.GetOK("/")
 	replace(t, path, "raise ValueError('broken meanwhile')\n")
 	if err := syscall.Kill(workers[0], syscall.SIGKILL); err != nil {

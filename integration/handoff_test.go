@@ -2,9 +2,7 @@ package integration
 
 import (
 	"fmt"
-	"os"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -106,31 +104,13 @@ func TestQueuedRequestOutlivesWorkers(t *testing.T) {
 // hasPeer reports whether process pid has an established connection to c, by the
 // inode of the socket on its side.
 func hasPeer(pid int, c *gowsgitest.Conn) bool {
-	inode := peerInode(c.LocalAddr().String())
+	theirs := tcpLine(2, c)
 	for _, what := range gowsgitest.Descriptors(pid) {
-		if inode != "" && what == "socket:["+inode+"]" {
+		if theirs != nil && what == "socket:["+theirs[9]+"]" {
 			return true
 		}
 	}
 	return false
-}
-
-// peerInode returns the inode of the socket whose remote address is addr, which
-// is on 127.0.0.1.
-func peerInode(addr string) string {
-	table, err := os.ReadFile("/proc/net/tcp")
-	if err != nil {
-		return ""
-	}
-	_, port, _ := strings.Cut(addr, ":")
-	n, _ := strconv.Atoi(port)
-	want := fmt.Sprintf("0100007F:%04X", n)
-	for line := range strings.Lines(string(table)) {
-		if f := strings.Fields(line); len(f) > 9 && f[2] == want {
-			return f[9]
-		}
-	}
-	return ""
 }
 
 // A worker that is replaced leaves its clients' connections to the next one: none

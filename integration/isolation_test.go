@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net"
 	"os"
 	"slices"
 	"strconv"
@@ -70,17 +71,18 @@ func (m message) check(status int, body string) error {
 }
 
 // tcpLine returns the fields of the line of /proc/net/tcp whose column (1: local,
-// 2: remote) has the client's address; nil without one.
+// 2: remote) has the client's address and the other one the server's; nil without
+// one. The client's alone may be that of a server of before, too, some of whose
+// connections are in TIME_WAIT.
 func tcpLine(column int, c *gowsgitest.Conn) []string {
 	table, err := os.ReadFile("/proc/net/tcp")
 	if err != nil {
 		return nil
 	}
-	_, port, _ := strings.Cut(c.LocalAddr().String(), ":")
-	n, _ := strconv.Atoi(port)
-	want := fmt.Sprintf("0100007F:%04X", n)
+	row := func(a net.Addr) string { return fmt.Sprintf("0100007F:%04X", a.(*net.TCPAddr).Port) }
+	client, server := row(c.LocalAddr()), row(c.RemoteAddr())
 	for line := range strings.Lines(string(table)) {
-		if f := strings.Fields(line); len(f) > 9 && f[column] == want {
+		if f := strings.Fields(line); len(f) > 9 && f[column] == client && f[3-column] == server {
 			return f
 		}
 	}

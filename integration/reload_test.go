@@ -86,6 +86,23 @@ func TestReloadWaitsForRequests(t *testing.T) {
 	waitWorkers(t, s, 1, old)
 }
 
+// saysLoaded is the last line of an application in the current directory that
+// tells waitLoaded that it has been imported.
+const saysLoaded = "open('loaded', 'a').write('x')\n"
+
+// waitLoaded waits until n workers have imported the application in dir. A test
+// that changes it must not do so before: a worker that was forked but has not read
+// it yet would find the new one.
+func waitLoaded(t testing.TB, dir string, n int) {
+	t.Helper()
+	if !gowsgitest.Eventually(func() bool {
+		loaded, _ := os.ReadFile(filepath.Join(dir, "loaded"))
+		return len(loaded) >= n
+	}) {
+		t.Fatalf("%d workers do not load the application", n)
+	}
+}
+
 // Code that does not load leaves the service as it is, says why, and the next
 // good reload recovers.
 func TestReloadOfBrokenCode(t *testing.T) {
@@ -101,17 +118,11 @@ func TestReloadOfBrokenCode(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			path := write(t, dir, "app.py", version(1)+"open('loaded', 'a').write('x')\n")
+			path := write(t, dir, "app.py", version(1)+saysLoaded)
 			pidfile := filepath.Join(dir, "pid")
 			s := gowsgitest.Start(t, gowsgitest.Config{Dir: dir, Args: []string{"-w", "2", "-p", pidfile, "app"}})
 			workers := s.WaitBooted(2)
-			// Both must have read the file before it is broken.
-			if !gowsgitest.Eventually(func() bool {
-				loaded, _ := os.ReadFile(filepath.Join(dir, "loaded"))
-				return string(loaded) == "xx"
-			}) {
-				t.Fatal("the workers do not load the application")
-			}
+			waitLoaded(t, dir, 2)
 			s.GetOK("/")
 			l := startLoad(s, "/", 1, 1)
 			l.waitMore(t, 20)

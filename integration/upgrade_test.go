@@ -137,9 +137,10 @@ func TestUpgradeUnderLoad(t *testing.T) {
 func TestUpgradeThatFails(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	path := write(t, dir, "app.py", version(1))
+	path := write(t, dir, "app.py", version(1)+saysLoaded)
 	s := gowsgitest.Start(t, gowsgitest.Config{Dir: dir, Args: []string{"-w", "2", "app"}})
 	workers := s.WaitBooted(2)
+	waitLoaded(t, dir, 2)
 	before := len(gowsgitest.Descriptors(s.PID))
 	l := startLoad(s, "/", 1, 2)
 	l.waitMore(t, 20)
