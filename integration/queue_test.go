@@ -140,3 +140,18 @@ func TestClientDisconnected(t *testing.T) {
 		}
 	}
 }
+
+// A client that has ended its sending behind its request is answered: only where a
+// request has to wait does that look like one that has gone.
+func TestHalfClosedClientIsAnswered(t *testing.T) {
+	t.Parallel()
+	s, _ := startOutputs(t)
+	for _, target := range []string{"/one", "/many?n=100"} {
+		c := s.Dial()
+		sendGet(c, target)
+		c.CloseWrite()
+		if r := c.Response("GET"); r.Status != 200 || r.Err != nil {
+			t.Errorf("%s: got %d, %v", target, r.Status, r.Err)
+		}
+	}
+}

@@ -96,6 +96,7 @@ type conn struct {
 	// queuedAt is the ipc.Clock time since when its complete request waits for a
 	// thread; 0: it does not.
 	queuedAt int64
+	left     bool // its client has closed while it was queued
 
 	due        int64 // ipc.Clock time
 	list       *deadlines

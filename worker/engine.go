@@ -101,12 +101,13 @@ type engine struct {
 
 	mu sync.Mutex
 	// Below: guarded by mu.
-	leader *thread // who waits for events; nil: nobody
-	epoch  uint64  // changes when the lead is taken from a thread in a call
-	idle   []*thread
-	ready  []*conn // complete requests without a thread, in order
-	table  []*conn // by descriptor
-	free   []*conn
+	leader  *thread // who waits for events; nil: nobody
+	epoch   uint64  // changes when the lead is taken from a thread in a call
+	idle    []*thread
+	ready   []*conn // complete requests without a thread, in order
+	leaving int     // how many of them have left set
+	table   []*conn // by descriptor
+	free    []*conn
 	// gen is the last generation given to a connection. It is the engine's, not
 	// the conn's, for a descriptor goes from one conn to another.
 	gen  int32

@@ -131,7 +131,7 @@ func (e *engine) receive(t *thread) {
 	c.arrived = e.clock.Now()
 	if since != 0 {
 		c.arrived = since
-		if clientLeft(fd) {
+		if e.waitedLong(since) && clientLeft(fd) {
 			e.hangUp(c)
 			return
 		}

@@ -3,6 +3,7 @@ package worker
 import (
 	"encoding/binary"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -47,6 +48,7 @@ func (e *engine) queue(c *conn) {
 	if c.queuedAt != 0 {
 		c.waitIn(&e.waiting, c.queuedAt)
 	}
+	c.left = false
 	e.ready = append(e.ready, c)
 	e.watch(c, unix.EPOLLRDHUP)
 }
@@ -56,13 +58,49 @@ func (e *engine) unqueue(c *conn) {
 	if i := slices.Index(e.ready, c); i >= 0 {
 		e.ready = slices.Delete(e.ready, i, i+1)
 	}
+	if c.left {
+		c.left = false
+		e.leaving--
+	}
 	c.leave()
+}
+
+// leftWait is how long a request has to have waited before its client counts as
+// gone. One that has only ended its sending looks the same, and is to have its
+// answer where it does not have to wait for it.
+const leftWait = 100 * time.Millisecond
+
+// noteLeft is for a client that seems to have left while its request waits.
+func (e *engine) noteLeft(c *conn) {
+	e.unwatch(c)
+	if !c.left {
+		c.left = true
+		e.leaving++
+	}
+	e.dropLeft()
+}
+
+// dropLeft drops the requests whose clients have left.
+func (e *engine) dropLeft() {
+	for i := 0; e.leaving > 0 && i < len(e.ready); {
+		if c := e.ready[i]; c.left && e.waitedLong(c.queuedAt) {
+			e.hangUp(c)
+		} else {
+			i++
+		}
+	}
+}
+
+// waitedLong reports whether a request that waits since then has waited for
+// leftWait; 0: it does not wait.
+func (e *engine) waitedLong(since int64) bool {
+	return since != 0 && e.clock.Now()-since >= int64(leftWait)
 }
 
 // serveReady serves the connection that has waited longest.
 func (e *engine) serveReady(t *thread) {
 	c := e.ready[0]
-	if c.queuedAt != 0 && clientLeft(c.fd) {
+	if e.waitedLong(c.queuedAt) && clientLeft(c.fd) {
 		e.hangUp(c)
 		return
 	}

@@ -39,12 +39,22 @@ func TestQueuedClientLeaves(t *testing.T) {
 	}
 	_ = clients[1].Close()
 	turnOnce(r)
+	if conns[1].state != queued || len(r.ready) != 4 {
+		t.Fatalf("got state %v, want it kept until it has waited", conns[1].state)
+	}
+	for _, c := range conns {
+		c.queuedAt -= int64(leftWait) // time goes by
+	}
+	r.dropLeft()
 	if conns[1].state != closed || len(r.ready) != 3 || r.ready[0] != conns[0] || r.ready[1] != conns[2] {
 		t.Fatalf("got %d waiting, state %v", len(r.ready), conns[1].state)
 	}
 	_ = clients[0].Close()
 	if r.serveReady(r.threads[0]); conns[0].state != closed || len(r.ready) != 2 {
 		t.Errorf("got state %v, %d waiting, want the first gone, unserved", conns[0].state, len(r.ready))
+	}
+	if n := r.leaving; n != 0 {
+		t.Errorf("%d are still leaving", n)
 	}
 	if n := r.group.served.Load(); n != 0 {
 		t.Errorf("%d requests were served, want none", n)

@@ -103,6 +103,7 @@ func (e *engine) stand() {
 	since := e.clock.Now()
 	for e.leader == w && !e.over {
 		now := e.tick()
+		e.dropLeft()
 		e.offerQueued()
 		if now-since >= int64(leadWait*time.Millisecond) && !e.over {
 			e.takeIn()
@@ -143,7 +144,7 @@ func (e *engine) dispatch(t *thread, events []unix.EpollEvent) {
 			}
 			e.unwatch(c) // its thread does its I/O
 		case queued:
-			e.hangUp(c)
+			e.noteLeft(c)
 		default:
 			e.unwatch(c)
 		}
