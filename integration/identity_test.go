@@ -191,3 +191,43 @@ func TestIdentityNeedsRoot(t *testing.T) {
 		t.Errorf("%v: %s", err, out)
 	}
 }
+
+// A reload with another user: new workers are somebody else, old ones finish as
+// they are, and the socket changes hands.
+func TestReloadChangesUser(t *testing.T) {
+	t.Parallel()
+	dir := privileged(t)
+	sock := filepath.Join(dir, "s")
+	conf := func(user string) string {
+		return fmt.Sprintf("wsgi_app = 'identity'\nuser = '%s'\nbind = ['unix:%s']\npython = '%s'\n", user, sock, systemPython)
+	}
+	file := write(t, dir, "gowsgi.toml", conf("nobody"))
+	s := gowsgitest.Start(t, gowsgitest.Config{Dir: dir, NoVenv: true, NoBind: true})
+	who := func() (now ids) {
+		var got identityAnswer
+		answer{s.Get("/"), nil}.decode(t, &got)
+		return got.Now
+	}
+	if now := who(); now.UID[0] != 65534 {
+		t.Errorf("user %v, want nobody", now.UID)
+	}
+	replace(t, file, conf("daemon"))
+	s.Signal(syscall.SIGHUP)
+	s.Log.Wait(t, `Reload complete`)
+	if !gowsgitest.Eventually(func() bool { return who().UID[0] == 1 }) {
+		t.Error("the new workers are not daemon")
+	}
+	var st syscall.Stat_t
+	if err := syscall.Stat(sock, &st); err != nil || st.Uid != 1 {
+		t.Errorf("the socket belongs to %d, %v, want 1", st.Uid, err)
+	}
+	replace(t, file, conf("no-such-user"))
+	s.Signal(syscall.SIGHUP)
+	s.Log.Wait(t, `Reload failed: .*No such user: 'no-such-user'`)
+	if now := who(); now.UID[0] != 1 {
+		t.Errorf("user %v, want daemon as before", now.UID)
+	}
+	if code := s.Stop(); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+}

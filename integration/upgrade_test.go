@@ -221,33 +221,41 @@ func TestUpgradeRunsTheNewProgram(t *testing.T) {
 }
 
 // Connections that wait to be accepted when the service stops are answered, not
-// reset.
+// reset; also when all processes get the signal, as from a terminal or from
+// systemd's default KillMode.
 func TestStopAnswersTheQueue(t *testing.T) {
 	t.Parallel()
-	for _, bind := range []string{"tcp", "unix"} {
-		t.Run(bind, func(t *testing.T) {
+	for _, tt := range []struct{ bind, to string }{{"tcp", "master"}, {"unix", "master"}, {"tcp", "all"}, {"unix", "all"}} {
+		t.Run(tt.bind+" to "+tt.to, func(t *testing.T) {
 			t.Parallel()
-			c := gowsgitest.Config{Dir: apps(), Args: []string{"probe"}}
-			if bind == "unix" {
+			c := gowsgitest.Config{Dir: apps(), Args: []string{"-w", "2", "--keep-alive", "0", "probe"}}
+			if tt.bind == "unix" {
 				c.Bind = "unix:" + filepath.Join(t.TempDir(), "sock")
 			}
 			s := gowsgitest.Start(t, c)
-			s.WaitBooted(1)
+			s.WaitBooted(2)
+			answering(t, s, 2)
 			g := newGate(t)
-			held := ask(s, g.target())
-			g.waitStarted(1)
-			// The one thread is busy: these wait in the kernel.
 			var waiting []<-chan answer
+			for i := range 2 {
+				waiting = append(waiting, ask(s, g.target()))
+				g.waitStarted(i + 1)
+			}
+			// All threads are busy: these wait in the kernel, or in the hand-off queue.
 			for range 20 {
 				waiting = append(waiting, ask(s, "/pid"))
 			}
 			// Nothing tells when they have connected.
 			time.Sleep(300 * time.Millisecond)
-			s.Signal(syscall.SIGTERM)
+			if tt.to == "all" {
+				signalGroup(t, s.PID, syscall.SIGTERM)
+			} else {
+				s.Signal(syscall.SIGTERM)
+			}
 			s.Log.Wait(t, `Handling signal: term`)
 			time.Sleep(300 * time.Millisecond)
 			g.open()
-			for _, c := range append(waiting, held) {
+			for _, c := range waiting {
 				if a := <-c; a.err != nil || a.Status != 200 {
 					t.Errorf("got %v, want 200", a)
 				} else if !a.Close {
@@ -258,5 +266,16 @@ func TestStopAnswersTheQueue(t *testing.T) {
 				t.Errorf("exit code %d, want 0", code)
 			}
 		})
+	}
+}
+
+// signalGroup sends sig to all processes of a session that the test has started.
+func signalGroup(t testing.TB, leader int, sig syscall.Signal) {
+	t.Helper()
+	if leader <= 1 {
+		t.Fatalf("%d leads no group of the test", leader)
+	}
+	if err := syscall.Kill(-leader, sig); err != nil {
+		t.Fatal(err)
 	}
 }

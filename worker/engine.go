@@ -125,6 +125,8 @@ type engine struct {
 	acceptAt int64
 	// beatAt is when the next sign of life is due on the scoreboard.
 	beatAt int64
+	// deaf: it drains and accepts nothing, for others do.
+	deaf bool
 	// listenEnd is when a worker that drains closes its listeners, drainEnd when it
 	// lets idle clients go; 0: that is not due.
 	listenEnd, drainEnd int64
@@ -278,6 +280,9 @@ func (e *engine) takeIn() {
 		return
 	}
 	e.topAt = now
+	if e.deaf {
+		return
+	}
 	most := takeInMax
 	if !e.group.alone() {
 		most = takeInShared
@@ -427,15 +432,18 @@ func (e *engine) continueDrain(now int64) {
 		e.drained = true
 		e.slot.SetState(ipc.StateDraining)
 		_ = e.top.del(e.siblings.read)
-		e.listenEnd = now
-		wait := max(e.cfg.KeepAlive, 0)
-		if e.siblings.board.Global().Stopping() {
-			// Nobody accepts after this worker what waits on its sockets.
-			e.listenEnd += int64(lastAccept)
-			wait = max(wait, lastAccept)
+		e.listenEnd = now + int64(lastAccept)
+		if !e.siblings.last() {
+			// Others go on accepting. Whether they do is looked at once more before
+			// the sockets are closed: a SIGTERM to all processes at once may come
+			// here before the master has said that the service stops.
+			e.deaf = true
+			for _, l := range e.listeners {
+				_ = e.top.del(l.fd)
+			}
 		}
 		// A client may be sending its request right now; it is answered.
-		e.drainEnd = e.listenEnd + int64(min(wait, e.cfg.GracefulTimeout/2))
+		e.drainEnd = e.listenEnd + int64(min(max(e.cfg.KeepAlive, lastAccept), e.cfg.GracefulTimeout/2))
 	}
 	if e.listenEnd != 0 && (now >= e.listenEnd || e.quick.Load()) {
 		e.closeListeners()
@@ -461,14 +469,17 @@ func (e *engine) continueDrain(now int64) {
 }
 
 // closeListeners ends accepting. If the service stops, everything that waits is
-// taken first: the master has seen to it that nothing more comes, and what waits
-// on a socket when its last descriptor is closed is reset.
+// taken first, on the sockets and in the hand-off queue: the master has seen to it
+// that nothing more comes, and what is in either when its last descriptor is closed
+// is reset.
 func (e *engine) closeListeners() {
 	e.listenEnd, e.acceptAt = 0, 0
-	if !e.quick.Load() && e.siblings.board.Global().Stopping() {
+	if !e.quick.Load() && e.siblings.last() {
 		for i := range e.listeners {
 			for n := 0; n < e.cfg.Backlog && e.accept(e.watcher.lead, i); n++ {
 			}
+		}
+		for e.receive(e.watcher.lead) {
 		}
 	}
 	last := int(e.group.drained.Add(1)) == e.group.loops

@@ -65,6 +65,13 @@ func (e *engine) mayHandOff() bool {
 	return e.group.loops > 1 && e.siblings.write >= 0 && !e.draining.Load() || e.siblings.serving()
 }
 
+// last reports whether nobody will take what these workers leave, on the sockets or
+// in the queue.
+func (h *handoff) last() bool {
+	g := h.board.Global()
+	return g.Stopping() && !g.Heirs()
+}
+
 // handOff gives c away. It reports false, with nothing changed, if c is not in a
 // state that can travel or the queue does not take it.
 func (e *engine) handOff(c *conn) bool {
@@ -91,14 +98,14 @@ func (e *engine) handOff(c *conn) bool {
 
 // receive takes one connection out of the queue and serves what has been read of
 // its request.
-func (e *engine) receive(t *thread) {
+func (e *engine) receive(t *thread) bool {
 	h := &e.siblings
 	if e.open >= e.most && !e.makeRoom() {
-		return
+		return false
 	}
 	n, oobn, _, _, err := unix.Recvmsg(h.read, h.buf, h.oob, unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
 	if err != nil {
-		return // a sibling was faster
+		return false // a sibling was faster
 	}
 	since := int64(0)
 	if n >= handoffHeader {
@@ -110,11 +117,11 @@ func (e *engine) receive(t *thread) {
 	fd := receivedFD(h.oob[:oobn])
 	if fd < 0 {
 		e.log.Error().Msg("A connection handed over by another worker was lost: no descriptors left")
-		return
+		return true
 	}
 	if n < handoffHeader || h.buf[0] != ipc.HandoffVersion || int(h.buf[1]) >= len(e.unixListener) {
 		_ = unix.Close(fd)
-		return
+		return true
 	}
 	size := uint32(unix.SizeofSockaddrAny)
 	t.peer.Addr.Family = unix.AF_UNSPEC
@@ -123,7 +130,7 @@ func (e *engine) receive(t *thread) {
 	e.takePreface(c, h.buf[prefaceAt:handoffHeader])
 	if n == handoffHeader {
 		e.resume(c)
-		return
+		return true
 	}
 	c.buf = e.bufs.get(n)
 	c.n = copy(c.buf, h.buf[handoffHeader:n])
@@ -133,10 +140,11 @@ func (e *engine) receive(t *thread) {
 		c.arrived = since
 		if e.waitedLong(since) && clientLeft(fd) {
 			e.hangUp(c)
-			return
+			return true
 		}
 	}
 	e.advance(t, c)
+	return true
 }
 
 // putPreface writes what the start of c's connection was: whether a PROXY header may
