@@ -190,15 +190,16 @@ func (e *engine) takePreface(c *conn, b []byte) {
 func (h *handoff) waiting() int64 {
 	g := h.board.Global()
 	n := g.Queued.Load()
-	if n <= 0 {
+	if n == 0 {
 		return 0
 	}
-	// A worker that died at the wrong moment leaves the count wrong.
+	// A worker that died at the wrong moment leaves the count wrong, and so does
+	// this, by one too few, between the count and the sending of a request.
 	if unsent, err := unix.IoctlGetInt(h.write, unix.SIOCOUTQ); err == nil && unsent == 0 {
 		g.Queued.CompareAndSwap(n, 0)
 		return 0
 	}
-	return n
+	return max(n, 0)
 }
 
 // receivedFD returns the descriptor that came with a message, -1 if none did.

@@ -99,3 +99,31 @@ func TestNoQueueTimeout(t *testing.T) {
 		t.Errorf("got state %v, %d waiting", c.state, len(r.ready))
 	}
 }
+
+// TestCountIsMended: whatever the count of the hand-off queue has come to, it is
+// right again when the queue is seen empty.
+func TestCountIsMended(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, testConfig())
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(pair[0])
+	defer unix.Close(pair[1])
+	h, queued := &r.siblings, &r.siblings.board.Global().Queued
+	h.init(pair[0], pair[1], h.board, 0)
+	for _, wrong := range []int64{1, -1} {
+		queued.Store(wrong)
+		if n := h.waiting(); n != 0 || queued.Load() != 0 {
+			t.Errorf("count %d of none: got %d waiting, count %d", wrong, n, queued.Load())
+		}
+	}
+	queued.Add(1)
+	if _, err := unix.Write(h.write, []byte("request")); err != nil {
+		t.Fatal(err)
+	}
+	if n := h.waiting(); n != 1 {
+		t.Errorf("got %d waiting, want 1", n)
+	}
+}
