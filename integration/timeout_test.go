@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -62,6 +63,31 @@ func TestTimeout(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A reader of the access log that is stuck does not hold up what comes after a
+// timeout.
+func TestTimeoutWithStuckAccessLog(t *testing.T) {
+	t.Parallel()
+	access := filepath.Join(t.TempDir(), "access")
+	if err := syscall.Mkfifo(access, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fd, err := syscall.Open(access, syscall.O_RDWR|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	for err == nil { // until it is full
+		_, err = syscall.Write(fd, make([]byte, 4096))
+	}
+	s := start(t, "--timeout", "1", "--threads", "2", "--access-logfile", access, "probe")
+	victim := pid(t, s)
+	if a := <-ask(s, "/sleep?t=300"); a.err != nil || a.Status != 504 {
+		t.Errorf("got %v, want 504", a)
+	}
+	pid(t, s)
+	waitWorkers(t, s, 1, victim)
 }
 
 // The other threads' requests are none of it: they end as they would have, also

@@ -145,9 +145,6 @@ func (e *engine) timeOut(t *thread, word uint32, start int64, took time.Duration
 		_ = unix.Shutdown(c.fd, unix.SHUT_WR)
 		e.settleTimedOut(t, c, took, contentSent(page, n))
 		t.record.SetAnswered()
-		if e.access != nil {
-			e.access.Flush() // the process may not live to do it
-		}
 	} else {
 		_ = unix.Shutdown(c.fd, unix.SHUT_RDWR)
 	}

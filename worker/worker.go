@@ -245,7 +245,7 @@ func (p *process) prepare() error {
 	}
 	group.onlyStuckLeft = func() {
 		if p.access != nil {
-			p.access.Flush()
+			p.access.FlushWithin(outletWait)
 		}
 		p.parent.tell(ipc.Message{Kind: ipc.KindStuck})
 	}
