@@ -393,6 +393,9 @@ func (e *engine) patience(now int64) int {
 			due = min(due, at)
 		}
 	}
+	if len(e.threads) > 1 && e.cfg.Timeout > 0 && e.anyCall() {
+		due = min(due, e.callsAt)
+	}
 	if due == never && (len(e.threads) == 1 || e.open == 0) {
 		return -1
 	}

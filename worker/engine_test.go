@@ -423,3 +423,22 @@ func TestGenerationsDiffer(t *testing.T) {
 		t.Errorf("generation %d is given out again", next.gen)
 	}
 }
+
+// TestPatienceForCalls: who waits for events looks at the other threads' calls as
+// often as their timeout asks for.
+func TestPatienceForCalls(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig()
+	cfg.Threads, cfg.Timeout = 2, time.Second
+	r := newRig(t, cfg)
+	c, _ := r.connect(t)
+	now := r.clock.Now()
+	r.checkCalls(now)
+	if ms := r.patience(now); ms < 900 {
+		t.Errorf("got %d ms without a call, want none but the usual", ms)
+	}
+	r.threads[1].record.Begin(now, c.remoteAddr(), nil, nil)
+	if ms := r.patience(now); ms > 125 {
+		t.Errorf("got %d ms, want an eighth of the timeout at most", ms)
+	}
+}
