@@ -31,14 +31,17 @@ func (c *Config) unknownAtoms() (lines []string) {
 }
 
 // AccessOptions returns what the access log of the process pid is opened with, but
-// for Also; ok is false if there is none. With a JSON error log, the default format
+// for Also; ok is false if there is none, or none that Go writes. With a JSON error log, the default format
 // is JSON, too.
 func (c *Config) AccessOptions(pid int) (o accesslog.Options, ok bool) {
 	o = accesslog.Options{Path: c.AccessLog, Format: c.AccessLogFormat, Exclude: c.AccessLogExclude, PID: pid}
 	if c.LogFormat == logging.FormatJSON && o.Format == DefaultAccessLogFormat {
 		o.Format = accesslog.JSON
 	}
-	return o, c.AccessLog != "" || c.AccessToSyslog()
+	if c.PythonLogging() {
+		o.Path = "" // Python writes it
+	}
+	return o, o.Path != "" || c.AccessToSyslog()
 }
 
 // parseExclude checks one rule of paths to leave out of the access log.

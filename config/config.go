@@ -224,6 +224,15 @@ type Config struct {
 	// CaptureOutput makes standard output and error of all processes the file of
 	// the error log, if that is one (gunicorn: capture_output).
 	CaptureOutput bool `json:"capture_output"`
+	// LogConfig is a file for Python's logging.config.fileConfig, LogConfigJSON one
+	// with JSON for dictConfig, "" for none; LogConfigDict is what dictConfig gets,
+	// and wins over them (gunicorn: logconfig, logconfig_json, logconfig_dict).
+	LogConfig     string         `json:"logconfig"`
+	LogConfigJSON string         `json:"logconfig_json"`
+	LogConfigDict map[string]any `json:"logconfig_dict"`
+	// LoggerClass is the dotted name of a Python class, see PythonLogging
+	// (gunicorn: logger_class).
+	LoggerClass string `json:"logger_class"`
 	// LogFormat is the form of the error log, "text" or "json".
 	LogFormat string `json:"log_format"`
 

@@ -103,6 +103,9 @@ func (c *Config) complete(dir string, origins map[*setting]string) error {
 	for i, p := range c.PythonPath {
 		c.PythonPath[i] = absolute(c.Chdir, p)
 	}
+	if err := c.checkLogFiles(); err != nil {
+		return err
+	}
 	c.Python = pythonFrom(dir, c.Python)
 	return c.completeExtraFiles()
 }

@@ -75,7 +75,6 @@ const (
 	hintPaste   = "give the application as MODULE:VARIABLE, in a module that calls paste.deploy.loadapp"
 	hintUWSGI   = "gowsgi speaks HTTP only; let the proxy speak HTTP to it"
 	hintControl = "gowsgi has no control socket"
-	hintPyLog   = "the log is not written by Python's logging; see --log-level, --log-format and --error-logfile"
 	hintTLS     = "gowsgi speaks no TLS yet; let a proxy in front end it"
 	hintHTTP2   = "gowsgi speaks HTTP/1.1 only"
 )
@@ -96,10 +95,6 @@ var refusals = []refusal{
 	{flag: "uwsgi-allow-from", setting: "uwsgi_allow_ips", meta: "STRING", noop: true, hint: hintUWSGI},
 	{flag: "paste", aliases: []string{"paster"}, hint: hintPaste},
 	{flag: "paste-global", setting: "raw_paste_global_conf", hint: hintPaste},
-
-	{flag: "logger-class", hint: hintPyLog},
-	{flag: "log-config", setting: "logconfig", hint: hintPyLog},
-	{flag: "log-config-json", setting: "logconfig_json", hint: hintPyLog},
 
 	{flag: "keyfile", meta: "FILE", harmless: []string{""}, hint: hintTLS},
 	{flag: "certfile", meta: "FILE", harmless: []string{""}, hint: hintTLS},
@@ -126,7 +121,6 @@ var refusals = []refusal{
 	{flag: "control-socket-mode", meta: "INT", noop: true, hint: hintControl},
 	{flag: "no-control-socket", setting: "control_socket_disable", noop: true, hint: hintControl},
 
-	{setting: "logconfig_dict", hint: hintPyLog},
 	{setting: "tmp_upload_dir", noop: true, hint: "gunicorn ignores it too"},
 	{setting: "on_dirty_starting", hint: hintDirty},
 	{setting: "dirty_post_fork", hint: hintDirty},

@@ -500,6 +500,27 @@ var table = []setting{
 		accessor: boolean(func(c *Config) *bool { return &c.CaptureOutput }),
 	},
 	{
+		name: "logger_class", flag: "logger-class", meta: "CLASS", section: sectionLogging,
+		defaults: []string{defaultLogger},
+		doc:      "The Python class of the workers' logger, as package.module.Class, in most cases a subclass of gunicorn.glogging.Logger. With another than the default, or with one of the logconfig settings, workers log through Python's logging.",
+		accessor: checked(func(c *Config) *string { return &c.LoggerClass }, parseLoggerClass).orClass(),
+	},
+	{
+		name: "logconfig", flag: "log-config", meta: "FILE", section: sectionLogging,
+		doc:      "A file for Python's logging.config.fileConfig, for the loggers gunicorn.error and gunicorn.access of the workers.",
+		accessor: text(func(c *Config) *string { return &c.LogConfig }),
+	},
+	{
+		name: "logconfig_json", flag: "log-config-json", meta: "FILE", section: sectionLogging,
+		doc:      "A file with JSON for Python's logging.config.dictConfig. It wins over logconfig.",
+		accessor: text(func(c *Config) *string { return &c.LogConfigJSON }),
+	},
+	{
+		name: "logconfig_dict", section: sectionLogging,
+		doc:      "A dictionary for Python's logging.config.dictConfig. It wins over logconfig_json.",
+		accessor: object(func(c *Config) *map[string]any { return &c.LogConfigDict }),
+	},
+	{
 		name: "log_format", flag: "log-format", ours: true, meta: "FORMAT", section: sectionLogging,
 		defaults: []string{"text"},
 		doc:      "The form of the error log: text, or json for one object a line.",

@@ -26,7 +26,7 @@ func (m *Master) check() (int, error) {
 	if err := m.interruptible(m.findFirstPython); err != nil {
 		return 0, err
 	}
-	if m.gen.file != nil {
+	if m.gen.file != nil || m.gen.cfg.PythonLogging() {
 		return m.checkInSpawner()
 	}
 	if err := m.openDeathPipe(); err != nil {
@@ -63,8 +63,8 @@ func (m *Master) check() (int, error) {
 	return m.checkResult(w), nil
 }
 
-// checkInSpawner is check with a configuration file in Python: the process that
-// has executed it loads the application, too.
+// checkInSpawner is check with a configuration file in Python, or with a log that
+// Python writes: the process that has made them loads the application, too.
 func (m *Master) checkInSpawner() (int, error) {
 	err := m.interruptible(func(ctx context.Context) error { return m.addSpawner(ctx, m.log, m.gen, nil) })
 	m.keep(m.gen.spawner)

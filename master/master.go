@@ -188,7 +188,7 @@ func newMaster(cfg *config.Config, opts Options, env env) *Master {
 		sigchld:        make(chan os.Signal, 1),
 		events:         make(chan event),
 		done:           make(chan struct{}),
-		gen:            &generation{n: 1, cfg: cfg, file: opts.File, spawns: opts.File != nil || cfg.Preload},
+		gen:            &generation{n: 1, cfg: cfg, file: opts.File, spawns: opts.File != nil || cfg.Preload || cfg.PythonLogging()},
 		deathR:         -1,
 		deathW:         -1,
 		workers:        make(map[int]*worker),

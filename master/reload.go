@@ -98,7 +98,7 @@ func (m *Master) prepareGeneration(ctx context.Context, log zerolog.Logger, n in
 	}
 	cfg := loaded.Config
 	gen := &generation{n: n, cfg: cfg, file: loaded.File}
-	gen.spawns = gen.file != nil || cfg.Preload
+	gen.spawns = gen.file != nil || cfg.Preload || cfg.PythonLogging()
 	if err := checkIdentity(cfg); err != nil {
 		return gen, err
 	}

@@ -106,11 +106,11 @@ func (m *Master) addSpawner(ctx context.Context, log zerolog.Logger, gen *genera
 	}
 	order := &ipc.Order{
 		Order: ipc.OrderPrepare, Argv: m.opts.Args, Chdir: cfg.Chdir, PythonPath: cfg.PythonPath, Env: cfg.Env,
-		LogLevel: cfg.LogLevel,
-		Preload:  cfg.Preload || m.opts.Check, Module: cfg.App.Module, Attr: cfg.App.Attr,
+		Logging: cfg.PythonLogging(), LogLevel: cfg.LogLevel,
+		Preload: cfg.Preload || m.opts.Check, Module: cfg.App.Module, Attr: cfg.App.Attr,
 		Title: "gowsgi: spawner [" + cfg.ProcName + "]", WorkerTitle: workerTitle(cfg), State: state,
 	}
-	if gen.file != nil {
+	if gen.file != nil || cfg.PythonLogging() {
 		order.Settings = cfg.Settings()
 	}
 	if id, ok := cfg.Identity(); ok && cfg.Preload && id.Differs() {

@@ -3,6 +3,7 @@ package worker
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/signal"
@@ -42,6 +43,7 @@ type process struct {
 	log      zerolog.Logger
 	errorLog *logging.Reopenable
 	access   *accesslog.Log // nil without one
+	pyLog    *pyLog         // nil unless Python writes the log
 	outlets  outlet.Outlets
 	loops    loops
 	main     *thread
@@ -84,7 +86,8 @@ func Run() int {
 	}
 	p.outlets = outlet.Open(p.cfg.Outlets(os.Getpid()))
 	defer p.outlets.Close(outletWait)
-	p.log = logging.New(p.errorLog, p.cfg.LogFormat, p.cfg.LogLevel, os.Getpid(), p.outlets.Sinks()...)
+	p.openLog()
+	defer p.closePyLog(0)
 	par.board.Slot(par.boot.Slot).SetState(ipc.StateBooting)
 	// One processor more than threads that run Go code at the same time: the
 	// one that is in a call gives its own away only after a while, and the
@@ -106,6 +109,24 @@ func Run() int {
 	}
 	close(booted)
 	return p.serve()
+}
+
+// openLog makes the log of the process, before there is Python.
+func (p *process) openLog() {
+	var w io.Writer = p.errorLog
+	if p.cfg.PythonLogging() && !p.parent.boot.Check {
+		p.pyLog = newPyLog(w, logging.New(w, p.cfg.LogFormat, p.cfg.LogLevel, os.Getpid()))
+		w = p.pyLog
+	}
+	p.log = logging.New(w, p.cfg.LogFormat, p.cfg.LogLevel, os.Getpid(), p.outlets.Sinks()...)
+}
+
+// closePyLog sees to it that no line of the log waits for Python any more, which
+// gets that long for those that do.
+func (p *process) closePyLog(wait time.Duration) {
+	if p.pyLog != nil {
+		p.pyLog.Close(wait)
+	}
 }
 
 // leaveWhileBooting ends the process when it is told to, or left alone, before it
@@ -137,6 +158,7 @@ func (p *process) exit(code int) {
 	if p.access != nil {
 		p.access.FlushWithin(outletWait)
 	}
+	p.closePyLog(outletWait)
 	p.outlets.Close(outletWait)
 	os.Exit(code)
 }
@@ -382,6 +404,9 @@ func (p *process) serve() int {
 // ready tells the master that the worker serves.
 func (p *process) ready() {
 	p.parent.tell(ipc.Message{Kind: ipc.KindReady})
+	if p.pyLog != nil {
+		go p.pyLog.run() // closePyLog ends it
+	}
 	if p.cfg.MaxWorkerMemory > 0 {
 		go p.watchMemory()
 	}
@@ -410,6 +435,9 @@ func (p *process) leave() int {
 		}
 		p.main.py.DetachMain()
 	}
+	// If this takes longer the process ends first: no thread may be in Python
+	// when that is finalized.
+	p.closePyLog(2 * wait)
 	p.main.py.Finalize()
 	return 0
 }
@@ -455,6 +483,9 @@ func (p *process) giveUp() {
 func (p *process) reopenLogs() {
 	if err := p.errorLog.Reopen(); err != nil {
 		p.log.Error().Err(err).Msg("Cannot reopen the error log")
+	}
+	if p.pyLog != nil {
+		p.pyLog.Reopen()
 	}
 	if p.access == nil {
 		return

@@ -35,9 +35,11 @@ const (
 // anything else is text. Level is gunicorn's loglevel (debug, info, warning,
 // error, critical); anything else is info, as under gunicorn. Pid is the
 // process the events are of. The logger may be used concurrently if w may be
-// written to concurrently. Each event goes to the sinks, too.
+// written to concurrently. Each event goes to the sinks, too, and to w in another form
+// if that is a Diverter.
 func New(w io.Writer, format, level string, pid int, sinks ...Sink) zerolog.Logger {
 	lw := &writer{w: w, now: time.Now, pid: strconv.Itoa(pid), json: format == FormatJSON, sinks: sinks}
+	lw.diverter, _ = w.(Diverter)
 	return zerolog.New(lw).Level(ParseLevel(level))
 }
 
@@ -48,6 +50,14 @@ type Sink interface {
 	// if it has one. It must not block, may be called concurrently, and must not
 	// keep text.
 	Event(level string, text []byte, traceback bool)
+}
+
+// Diverter is a writer that may take an event in another form than its line.
+type Diverter interface {
+	io.Writer
+	// Divert takes an event as Sink.Event does, and reports whether it did; if
+	// not, its line is written. It must not block.
+	Divert(level string, text []byte) bool
 }
 
 // Critical starts an event of gunicorn's CRITICAL level. zerolog's own Fatal
@@ -108,7 +118,8 @@ type writer struct {
 	pid  string
 	json bool
 
-	sinks []Sink
+	sinks    []Sink
+	diverter Diverter // w, if it is one
 }
 
 // Write is called for events without a level only.
@@ -116,18 +127,21 @@ func (w *writer) Write(p []byte) (int, error) { return w.WriteLevel(zerolog.NoLe
 
 // WriteLevel implements zerolog.LevelWriter.
 func (w *writer) WriteLevel(level zerolog.Level, p []byte) (int, error) {
-	var line []byte
-	if w.json {
-		line = w.appendJSON(make([]byte, 0, len(p)+96), level, p)
-	} else {
-		line = w.appendText(make([]byte, 0, len(p)+64), level, p)
-	}
-	if len(w.sinks) > 0 {
+	if len(w.sinks) > 0 || w.diverter != nil {
 		ev := decode(p)
 		text := ev.append(nil)
 		for _, s := range w.sinks {
 			s.Event(levelName(level), text, ev.Traceback != "")
 		}
+		if w.diverter != nil && w.diverter.Divert(levelName(level), text) {
+			return len(p), nil
+		}
+	}
+	var line []byte
+	if w.json {
+		line = w.appendJSON(make([]byte, 0, len(p)+96), level, p)
+	} else {
+		line = w.appendText(make([]byte, 0, len(p)+64), level, p)
 	}
 	if _, err := w.w.Write(line); err != nil {
 		return 0, err

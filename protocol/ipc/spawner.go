@@ -51,16 +51,19 @@ type Order struct {
 	// For OrderPrepare: sys.argv, the directory to be in, directories for
 	// sys.path, KEY=VALUE for the environment, the log's level, the application,
 	// and the titles of the spawner and of its workers.
-	Argv        []string `json:"argv,omitempty"`
-	Chdir       string   `json:"chdir,omitempty"`
-	PythonPath  []string `json:"pythonpath,omitempty"`
-	Env         []string `json:"env,omitempty"`
-	LogLevel    string   `json:"loglevel,omitempty"`
-	Preload     bool     `json:"preload,omitempty"`
-	Module      string   `json:"module,omitempty"`
-	Attr        string   `json:"attr,omitempty"`
-	Title       string   `json:"title,omitempty"`
-	WorkerTitle string   `json:"worker_title,omitempty"`
+	Argv       []string `json:"argv,omitempty"`
+	Chdir      string   `json:"chdir,omitempty"`
+	PythonPath []string `json:"pythonpath,omitempty"`
+	Env        []string `json:"env,omitempty"`
+	LogLevel   string   `json:"loglevel,omitempty"`
+	// Logging has Python's logging set up as Settings say, before anything of the
+	// application is loaded.
+	Logging     bool   `json:"logging,omitempty"`
+	Preload     bool   `json:"preload,omitempty"`
+	Module      string `json:"module,omitempty"`
+	Attr        string `json:"attr,omitempty"`
+	Title       string `json:"title,omitempty"`
+	WorkerTitle string `json:"worker_title,omitempty"`
 	// Identity is whom to become before the application is loaded, nil: nobody
 	// else. Without Preload the workers do that themselves.
 	Identity *Identity `json:"identity,omitempty"`

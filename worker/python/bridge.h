@@ -155,6 +155,9 @@ void gw_go_runs(void);
 int gw_set_loglevel(const char *name);
 int gw_hook(const char *name, char **error, char **traceback);
 
+/* feed.c */
+void gw_feed(const char *level, const char *text, size_t n);
+
 /* Internal to the C side. */
 extern PyObject *gw_application;
 PyObject *gw_module(const char *name, PyMethodDef *functions, const char *source);

@@ -445,9 +445,12 @@ class Hooks:
         self.call("post_worker_init", worker)
         if worker.wsgi is not app:
             self._serve(worker.wsgi)
+        _gowsgi.set_request_hooks(*self.around())
+
+    def around(self):
+        """Returns what is called before and after each request, or None."""
         before = self._before if "pre_request" in self or "post_request" in self else None
-        after = self._after if "post_request" in self else None
-        _gowsgi.set_request_hooks(before, after)
+        return before, self._after if "post_request" in self else None
 
     def _worker_exit(self):
         try:

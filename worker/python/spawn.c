@@ -274,15 +274,17 @@ static PyMethodDef functions[] = {
 
 /* serve runs spawner.py's serve, which returns in workers, and in the spawner when
  * the master has closed the other end. It returns -1 with an exception. */
-static int serve(const char *source, const char *hooks) {
+static int serve(const char *source, const char *hooks, const char *logs) {
   PyObject *dict = gw_module("_gowsgi_spawner", functions, source);
   PyObject *f = dict ? py.PyDict_GetItemString(dict, "serve") : NULL; /* borrowed */
   PyObject *fd = py.PyLong_FromLong(control), *pid = py.PyLong_FromLong(master);
-  PyObject *text = py.PyUnicode_DecodeFSDefault(hooks); /* it is ASCII */
-  PyObject *r =
-      f && fd && pid && text ? py.PyObject_CallFunctionObjArgs(f, fd, pid, text, NULL) : NULL;
+  PyObject *h = py.PyUnicode_DecodeFSDefault(hooks), *l = py.PyUnicode_DecodeFSDefault(logs);
+  PyObject *r = f && fd && pid && h && l /* they are ASCII */
+                    ? py.PyObject_CallFunctionObjArgs(f, fd, pid, h, l, NULL)
+                    : NULL;
   int ok = r != NULL;
-  py.Py_DecRef(text);
+  py.Py_DecRef(l);
+  py.Py_DecRef(h);
   py.Py_DecRef(fd);
   py.Py_DecRef(pid);
   py.Py_DecRef(r);
@@ -290,24 +292,24 @@ static int serve(const char *source, const char *hooks) {
 }
 
 /* spawner is the life of a spawner; it returns in workers only. The image, made by
- * SpawnerImage in Go, is five strings: library, interpreter, helper.py, spawner.py
- * and hooks.py. */
+ * SpawnerImage in Go, is six strings: library, interpreter, helper.py, spawner.py,
+ * hooks.py and logs.py. */
 static void spawner(void) {
   char err[512] = "starting: too few descriptors, threads or memory";
   size_t size = 0;
   control = above(FD_CONTROL);
   int image = above(FD_IMAGE);
   char *library = read_image(image, &size);
-  const char *part[5] = {library};
-  for (int i = 1; i < 5 && library; i++) part[i] = part[i - 1] + strlen(part[i - 1]) + 1;
-  if (!library || part[4] > library + size || control < 0 || reserve() != 0 || start_watch() != 0 ||
+  const char *part[6] = {library};
+  for (int i = 1; i < 6 && library; i++) part[i] = part[i - 1] + strlen(part[i - 1]) + 1;
+  if (!library || part[5] > library + size || control < 0 || reserve() != 0 || start_watch() != 0 ||
       gw_start(part[0], part[1], part[2], err, sizeof err) != 0) {
     fprintf(stderr, "gowsgi: spawner: %s\n", err);
     exit(1);
   }
   close(image);
   gw_enable_faulthandler(2);
-  int failed = serve(part[3], part[4]) != 0;
+  int failed = serve(part[3], part[4], part[5]) != 0;
   if (failed) {
     char *text = gw_format_exception(NULL);
     fprintf(stderr, "gowsgi: spawner: %s\n", text);

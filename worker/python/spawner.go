@@ -18,12 +18,14 @@ var (
 	spawnerSource string
 	//go:embed hooks.py
 	hooksSource string
+	//go:embed logs.py
+	logsSource string
 )
 
 // SpawnerImage returns what a spawner, a process of this binary, reads to start
 // CPython: see spawn.c. The arguments are those of Options.
 func SpawnerImage(library, executable string) []byte {
-	return []byte(strings.Join([]string{library, executable, helperSource, spawnerSource, hooksSource}, "\x00"))
+	return []byte(strings.Join([]string{library, executable, helperSource, spawnerSource, hooksSource, logsSource}, "\x00"))
 }
 
 // Spawned reports whether a spawner has forked this process, so that CPython runs

@@ -18,8 +18,9 @@ _MAX_MESSAGE = 1 << 18
 _MAX_FDS = 64
 
 _control = None
-# In a worker, the hooks of the configuration file; None without one.
-hooks = None
+# In a worker, the hooks of the configuration file, and what logs through Python;
+# None without.
+hooks = logs = None
 # Lines logged in a worker before there is a log.
 _early = []
 
@@ -91,9 +92,44 @@ def _assume(uid, gid, groups):
     os.setresuid(uid, uid, uid)
 
 
+def _module(name, source):
+    """Makes a module of a part of the server."""
+    module = type(sys)(name)
+    module.__file__ = _gowsgi.__file__
+    sys.modules[name] = module
+    exec(compile(source, _gowsgi.__file__, "exec"), vars(module))
+    return module
+
+
+class _StandIn:
+    """Finds what logger classes and configuration files import of gunicorn, where
+    it is not installed."""
+
+    def __init__(self, logs):
+        self.logs = logs
+
+    def find_spec(self, name, path=None, target=None):
+        from importlib.machinery import ModuleSpec
+
+        if name in ("gunicorn", "gunicorn.glogging"):
+            return ModuleSpec(name, self, is_package=name == "gunicorn")
+        return None
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        if module.__name__ == "gunicorn":
+            module.SERVER = "gowsgi"
+            module.SERVER_SOFTWARE = os.environ.get("SERVER_SOFTWARE", module.SERVER)
+            return
+        logs = self.logs()
+        for name in ("Logger", "SafeAtoms", "CONFIG_DEFAULTS"):
+            setattr(module, name, getattr(logs, name))
+
+
 def _prepare(order):
-    """Makes the process what a worker is before it loads the application, and
-    loads it if that is wanted."""
+    """Makes the process what a worker is before it loads the application."""
     sys.argv = order["argv"]
     _gowsgi.set_loglevel(order.get("loglevel", "info"))
     os.chdir(order["chdir"])
@@ -104,10 +140,6 @@ def _prepare(order):
         name, _, value = entry.partition("=")
         os.environ[name] = value
     catch_signals()  # noqa: F821 (from spawn.c)
-    if order.get("identity"):
-        _assume(**order["identity"])
-    if order.get("preload"):
-        _gowsgi.set_application(_gowsgi.load(order["module"], order["attr"]))
 
 
 def _share():
@@ -175,21 +207,33 @@ def _plain(value):
 class _Spawner:
     """What the orders are, by name. A method returns true in a worker."""
 
-    def __init__(self, master, hooks_source):
+    def __init__(self, master, hooks_source, logs_source):
         self.master = master
         self.hooks_source = hooks_source
+        self.logs_source = logs_source
+        self.names = {}  # of the configuration file
         self.shared = False
         self.worker_title = b""
         self.functions = None  # the hooks, None without a configuration file
         self.hooks = None
+        self.logs = None
+        # Asked last, and not for the application.
+        self.stand_in = _StandIn(self._logs_module)
+        sys.meta_path.append(self.stand_in)
+
+    def _logs_module(self):
+        for name, source in (
+            ("_gowsgi_hooks", self.hooks_source),
+            ("_gowsgi_logs", self.logs_source),
+        ):
+            if name not in sys.modules:
+                _module(name, source)
+        return sys.modules["_gowsgi_logs"]
 
     def read(self, order):
-        module = type(sys)("_gowsgi_hooks")
-        module.__file__ = _gowsgi.__file__
-        sys.modules[module.__name__] = module
-        exec(compile(self.hooks_source, _gowsgi.__file__, "exec"), vars(module))
+        module = _module("_gowsgi_hooks", self.hooks_source)
         try:
-            names = dict(_read(order))
+            self.names = names = dict(_read(order))
             self.functions = {}
             for name in module.NAMES:
                 if isinstance(names.get(name), str):
@@ -228,6 +272,13 @@ class _Spawner:
         self.worker_title = order["worker_title"].encode("utf-8", "surrogateescape")
         try:
             _prepare(order)
+            if order.get("logging"):
+                self._make_logs(order)
+            sys.meta_path.remove(self.stand_in)
+            if order.get("identity"):
+                _assume(**order["identity"])
+            if order.get("preload"):
+                _gowsgi.set_application(_gowsgi.load(order["module"], order["attr"]))
             if self.functions is not None:
                 self._make_hooks(order)
         except BaseException as e:
@@ -235,11 +286,16 @@ class _Spawner:
             return
         _report("done", order="prepare", threads=_threads())
 
+    def _make_logs(self, order):
+        self.logs = self._logs_module().Logs(order["settings"], self.names)
+
     def _make_hooks(self, order):
         import _gowsgi_hooks
 
         self.hooks = _gowsgi_hooks.Hooks(self.functions, order["settings"], self.master, _emit)
         server = self.hooks.server
+        if self.logs is not None:
+            self.hooks.log = server.log = self.logs.logger
         server.restore(order.get("state", {}))
         if order.get("preload"):
             server.app.callable = _gowsgi.application()
@@ -311,14 +367,16 @@ def worker_hook(name):
         _worker_log()
     if hooks is not None:
         hooks.run(name)
+    if logs is not None and name == "post_worker_init":
+        logs.watch(*(hooks.around() if hooks is not None else (None, None)))
 
 
-def serve(control, master, hooks_source):
+def serve(control, master, hooks_source, logs_source):
     """Obeys until the master is gone. It also returns in each worker."""
-    global _control, hooks
+    global _control, hooks, logs
     _control = _socket.socket(fileno=control)
     _gowsgi.emit = _emit
-    spawner = _Spawner(master, hooks_source)
+    spawner = _Spawner(master, hooks_source, logs_source)
     while True:
         message = _control.recv(_MAX_MESSAGE)
         if not message:
@@ -327,5 +385,5 @@ def serve(control, master, hooks_source):
         if getattr(spawner, order["order"])(order):
             _control.detach()  # closed already
             _control = None
-            hooks = spawner.hooks
+            hooks, logs = spawner.hooks, spawner.logs
             return

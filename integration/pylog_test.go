@@ -1,0 +1,219 @@
+package integration
+
+import (
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"gowsgi/internal/gowsgitest"
+)
+
+// pyLogApp raises at /boom and logs to the server's logger.
+const pyLogApp = `
+import logging
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/boom":
+        raise ValueError("boom")
+    if environ["PATH_INFO"] == "/log":
+        logging.getLogger("gunicorn.error").warning("from the application")
+    start_response("200 OK", [("X-Answer", "42"), ("Content-Length", "2")])
+    return [b"ok"]
+`
+
+// pyLogINI has both loggers write files, with formats of their own.
+const pyLogINI = `
+[loggers]
+keys=root, gunicorn.error, gunicorn.access
+[handlers]
+keys=error_file, access_file
+[formatters]
+keys=plain, access
+[logger_root]
+level=INFO
+handlers=error_file
+[logger_gunicorn.error]
+level=INFO
+handlers=error_file
+propagate=0
+qualname=gunicorn.error
+[logger_gunicorn.access]
+level=INFO
+handlers=access_file
+propagate=0
+qualname=gunicorn.access
+[handler_error_file]
+class=logging.FileHandler
+formatter=plain
+args=('error.txt',)
+[handler_access_file]
+class=logging.FileHandler
+formatter=access
+args=('%(here)s/access.txt',)
+[formatter_plain]
+format=%(levelname)s|%(name)s|%(message)s
+[formatter_access]
+format=access|%(message)s
+`
+
+// eventually waits until the file has the text, and returns all of it.
+func eventually(t *testing.T, path, text string) (all string) {
+	t.Helper()
+	if !gowsgitest.Eventually(func() bool {
+		if exists(path) {
+			all = read(t, path)
+		}
+		return strings.Contains(all, text)
+	}) {
+		t.Fatalf("%s has not %q but\n%s", filepath.Base(path), text, all)
+	}
+	return all
+}
+
+// gunicorn: logconfig. Lines of the server and of requests go through Python's
+// loggers, none is lost at the end, and USR1 opens their files anew.
+func TestLogConfigFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "app.py", pyLogApp)
+	write(t, dir, "log.ini", pyLogINI)
+	s := gowsgitest.Start(t, gowsgitest.Config{Dir: dir, Args: []string{
+		"--log-config", "log.ini", "--access-logformat", "%(m)s %(U)s %(s)s %({x-answer}o)s %({X-Ask}i)s %(nosuch)s", "app"}})
+	errors, access := filepath.Join(dir, "error.txt"), filepath.Join(dir, "access.txt")
+	s.WaitBooted(1)
+	s.GetOK("/page")
+	s.GetOK("/log")
+	s.Get("/boom")
+	eventually(t, access, "access|GET /page 200 42 - -\n")
+	eventually(t, access, "access|GET /boom 500 - - -\n")
+	eventually(t, errors, "WARNING|gunicorn.error|from the application\n")
+	if all := eventually(t, errors, "ERROR|gunicorn.error|Error handling request GET /boom\n"); !strings.Contains(all, "ValueError: boom") {
+		t.Errorf("no traceback in\n%s", all)
+	}
+	for _, path := range []string{errors, access} {
+		replace(t, path+".1", read(t, path))
+	}
+	if err := syscall.Rename(errors, errors+".2"); err != nil {
+		t.Fatal(err)
+	}
+	s.Signal(syscall.SIGUSR1)
+	if !gowsgitest.Eventually(func() bool { return exists(errors) }) {
+		t.Fatal("the file was not opened anew")
+	}
+	if code := s.Stop(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	eventually(t, errors, "INFO|gunicorn.error|Worker exiting (pid: ")
+	if n := s.Log.Count(`boom`); n != 0 {
+		t.Errorf("%d lines about the request on standard error, too", n)
+	}
+}
+
+// gunicorn: logger_class and logconfig_dict of a configuration file in Python, with
+// objects that only Python has.
+func TestLoggerClass(t *testing.T) {
+	t.Parallel()
+	for name, preload := range map[string]string{"plain": "False", "preloaded": "True"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			write(t, dir, "app.py", pyLogApp)
+			write(t, dir, "gunicorn.conf.py", `
+import json, logging
+from gunicorn.glogging import Logger
+preload_app = `+preload+`
+accesslog = "-"
+access_log_format = "%(m)s %(U)s"
+class JSON(logging.Formatter):
+    def format(self, record):
+        a = record.args
+        return json.dumps({"path": a["U"], "status": a["s"], "agent": a["{user-agent}i"], "us": a["D"] >= 0})
+class Quiet(Logger):
+    def setup(self, cfg):
+        super().setup(cfg)
+        self.error("set up by %s", type(self).__name__)
+    def access(self, resp, req, environ, request_time):
+        if req.path != "/health":
+            assert resp.status_code in (200, 500) and request_time.total_seconds() < 60
+            super().access(resp, req, environ, request_time)
+logger_class = Quiet
+logconfig_dict = {
+    "formatters": {"generic": {"format": "%(levelname)s: %(message)s"}, "json": {"()": JSON}},
+    "handlers": {
+        "error_console": {"class": "logging.StreamHandler", "formatter": "generic", "stream": "ext://sys.stderr"},
+        "console": {"class": "logging.FileHandler", "formatter": "json", "filename": "access.txt"},
+    },
+    "root": {"level": "INFO", "handlers": []},
+}
+def post_fork(server, worker):
+    server.log.info("forked %s", worker.age)
+def post_request(worker, req, environ, resp):
+    worker.log.warning("after %s", req.path)
+`)
+			s := gowsgitest.Start(t, gowsgitest.Config{Dir: dir, Args: []string{"app"}})
+			s.WaitBooted(1)
+			s.Log.Wait(t, `set up by Quiet`)
+			s.Log.Wait(t, `INFO: forked 1$`)
+			s.GetOK("/health")
+			s.GetOK("/page")
+			s.Log.Wait(t, `WARNING: after /page$`)
+			all := eventually(t, filepath.Join(dir, "access.txt"), `{"path": "/page", "status": "200", "agent": `)
+			if strings.Contains(all, "/health") {
+				t.Errorf("the logger class was not asked: %s", all)
+			}
+			s.Get("/boom")
+			s.Log.Wait(t, `ERROR: Error handling request GET /boom$`)
+			s.Log.Wait(t, `^ValueError: boom$`)
+		})
+	}
+}
+
+// Without gunicorn there is a gunicorn.glogging for logger classes; gowsgi.toml and
+// a JSON file do, too; and what is wrong is said at once.
+func TestLogSettings(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "app.py", pyLogApp)
+	write(t, dir, "mylog.py", "from gunicorn.glogging import Logger\nclass Mine(Logger):\n    def now(self):\n        return 'NOW'\n")
+	write(t, dir, "log.json", `{"handlers": {"console": {"class": "logging.FileHandler", "filename": "json.txt"},
+		"error_console": {"class": "logging.StreamHandler"}}, "formatters": {}}`)
+	write(t, dir, "dict.toml", "access_log_format = \"%(t)s %(U)s\"\nlogger_class = \"mylog.Mine\"\n[logconfig_dict.formatters.generic]\nformat = \"toml %(message)s\"\n")
+	for _, tt := range []struct {
+		name string
+		args []string
+		want string // on standard output; or in json.txt
+	}{
+		{"TOML", []string{"-c", "dict.toml", "app"}, `^toml NOW /page$`},
+		{"JSON", []string{"--log-config-json", "log.json", "--access-logformat", "%(U)s", "app"}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := gowsgitest.Start(t, gowsgitest.Config{Dir: dir, Args: tt.args})
+			s.GetOK("/page")
+			if tt.want == "" {
+				eventually(t, filepath.Join(dir, "json.txt"), "/page\n")
+				return
+			}
+			s.Stdout.Wait(t, tt.want)
+		})
+	}
+	for _, tt := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"missing file", []string{"--log-config", "nosuch.ini", "app"}, "Error: log config 'nosuch.ini' not found"},
+		{"missing JSON file", []string{"--log-config-json", "nosuch.json", "app"}, "Error: log config 'nosuch.json' not found"},
+		{"no class", []string{"--logger-class", "Mine", "app"}, "invalid value for logger_class: 'Mine': must be package.module.Class"},
+		{"no such class", []string{"--check-config", "--logger-class", "mylog.Other", "app"}, "AttributeError"},
+		{"no such class at a start", []string{"--logger-class", "mylog.Other", "app"}, "AttributeError"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := gowsgitest.Run(t, gowsgitest.Config{Dir: dir, Args: tt.args})
+			if r.Code == 0 || !strings.Contains(r.Stderr, tt.want) {
+				t.Errorf("got exit %d, %q, want %q", r.Code, r.Stderr, tt.want)
+			}
+		})
+	}
+}
