@@ -26,8 +26,9 @@ func TestTOMLFile(t *testing.T) {
 	s.Log.Wait(t, `Reload failed: .*gowsgi.toml: there is no setting 'wokers'; did you mean workers\?`)
 	s.GetOK("/")
 
-	replace(t, file, "wsgi_app = \"app\"\nworkers = 3\n")
+	replace(t, file, "wsgi_app = \"app\"\nworkers = 3\ncontrol_socket_disable = true\n")
 	s.Signal(syscall.SIGHUP)
+	s.Log.Wait(t, `gowsgi.toml: control_socket_disable has no effect`)
 	s.Log.Wait(t, `Reload complete: 3 workers`)
 	waitWorkers(t, s, 3, old...)
 	if code := s.Stop(); code != 0 {

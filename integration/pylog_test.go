@@ -217,3 +217,40 @@ func TestLogSettings(t *testing.T) {
 		})
 	}
 }
+
+// A filter for an access log that Python does not write would be ignored silently.
+func TestUnusedAccessFilter(t *testing.T) {
+	t.Parallel()
+	const warning = `\[WARNING\] The handlers and filters of the logger gunicorn.access are not used`
+	filtered := pyLogApp + "logging.getLogger('gunicorn.access').addFilter(lambda record: '/health' not in record.getMessage())\n"
+	for _, tt := range []struct {
+		name, app string
+		args      []string
+		want      int
+	}{
+		{"filter", filtered, nil, 1},
+		{"no filter", pyLogApp, nil, 0},
+		{"used", filtered, []string{"-c", "conf.toml", "--access-logformat", "line of %(U)s"}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			write(t, dir, "app.py", tt.app)
+			write(t, dir, "conf.toml", "accesslog = \"access.txt\"\n[logconfig_dict]\nloggers = {}\nroot = {level = \"INFO\", handlers = []}\n")
+			s := gowsgitest.Start(t, gowsgitest.Config{Dir: dir, Args: append(tt.args, "app")})
+			s.GetOK("/health")
+			s.GetOK("/page")
+			if tt.args != nil {
+				if all := eventually(t, filepath.Join(dir, "access.txt"), "line of /page\n"); strings.Contains(all, "health") {
+					t.Errorf("the filter was not asked: %s", all)
+				}
+			}
+			if code := s.Stop(); code != 0 {
+				t.Errorf("exit code %d", code)
+			}
+			if got := s.Log.Count(warning); got != tt.want {
+				t.Errorf("%d warnings, want %d", got, tt.want)
+			}
+		})
+	}
+}

@@ -18,6 +18,8 @@ type Loaded struct {
 	// File is the configuration file that was executed, nil if there was none in
 	// Python.
 	File *Executed
+	// Warnings are lines for the log.
+	Warnings []string
 }
 
 // Executed is a configuration file that was executed: by a spawner, which workers

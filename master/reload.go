@@ -96,6 +96,9 @@ func (m *Master) prepareGeneration(ctx context.Context, log zerolog.Logger, n in
 	if err != nil {
 		return nil, err
 	}
+	for _, line := range loaded.Warnings {
+		log.Warn().Msg(line)
+	}
 	cfg := loaded.Config
 	gen := &generation{n: n, cfg: cfg, file: loaded.File}
 	gen.spawns = gen.file != nil || cfg.Preload || cfg.PythonLogging()

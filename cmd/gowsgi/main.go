@@ -84,7 +84,7 @@ func run(title *sys.Title, stdout, stderr io.Writer) int {
 		if err != nil {
 			return nil, err
 		}
-		return &master.Loaded{Config: cmd.Config, File: file}, nil
+		return &master.Loaded{Config: cmd.Config, File: file, Warnings: cmd.Warnings}, nil
 	}
 	cmd, file, err := loadConfig(context.Background(), &opts)
 	if err != nil {

@@ -205,6 +205,22 @@ def set_loglevel(name):
         sys.meta_path.insert(0, _LoggingFinder())
 
 
+def _check_access_logger():
+    """Warns of handlers and filters that wait for lines the server writes itself."""
+    logging = sys.modules.get("logging")
+    if logging is None or "_gowsgi_logs" in sys.modules:
+        return
+    log = logging.getLogger("gunicorn.access")
+    if log.handlers or log.filters:
+        emit(
+            "warning",
+            "The handlers and filters of the logger gunicorn.access are not used:"
+            " the server writes the access log itself;"
+            " see logconfig, logger_class and access_log_exclude",
+            "",
+        )
+
+
 class AppError(Exception):
     """The module is there, but it holds no application (exit code 4)."""
 
@@ -270,6 +286,7 @@ def load(module, attr):
         raise AppError(
             "%r in %r is an ASGI application; gowsgi serves WSGI applications." % (name, module)
         )
+    _check_access_logger()
     return app
 
 
