@@ -132,6 +132,9 @@ type Config struct {
 	// HeaderMap is "drop", "refuse" or "dangerous": what becomes of fields with an
 	// underscore in their names (gunicorn: header_map).
 	HeaderMap string `json:"header_map"`
+	// HopByHopHeaders is "drop" or "refuse": what becomes of hop-by-hop headers of the
+	// application (PEP 3333, Other HTTP Features). gunicorn drops them.
+	HopByHopHeaders string `json:"hop_by_hop_headers"`
 	// StripHeaderSpaces accepts whitespace between a field name and its colon
 	// (gunicorn: strip_header_spaces). It and the next four let through what is
 	// refused otherwise; see http1.Compat.

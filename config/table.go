@@ -343,6 +343,12 @@ var table = []setting{
 		accessor: checked(func(c *Config) *string { return &c.HeaderMap }, oneOf("drop", "refuse", "dangerous")),
 	},
 	{
+		name: "hop_by_hop_headers", flag: "hop-by-hop-headers", ours: true, meta: "WORD", section: sectionSecurity,
+		defaults: []string{"drop"},
+		doc:      "What becomes of hop-by-hop headers of the application, such as Connection and Transfer-Encoding, which are the server's (PEP 3333): drop leaves them out and says so once, refuse raises an error in start_response.",
+		accessor: checked(func(c *Config) *string { return &c.HopByHopHeaders }, oneOf("drop", "refuse")),
+	},
+	{
 		name: "strip_header_spaces", flag: "strip-header-spaces", section: sectionSecurity,
 		doc:      "Accept whitespace between the name of a header field and its colon. A proxy in front may see another field there: only if there is none.",
 		accessor: boolean(func(c *Config) *bool { return &c.StripHeaderSpaces }),

@@ -37,6 +37,16 @@ func TestHopByHopHeaders(t *testing.T) {
 	}
 }
 
+// With hop_by_hop_headers=refuse it is the error that PEP 3333 wants.
+func TestHopByHopHeadersRefused(t *testing.T) {
+	t.Parallel()
+	s, _ := startOutputs(t, "--hop-by-hop-headers", "refuse")
+	if r := s.Get("/hop"); r.Status != 500 {
+		t.Errorf("got %v, want 500", r)
+	}
+	s.Log.Wait(t, `ValueError: hop-by-hop headers are the server's \(PEP 3333\): Connection, Transfer-Encoding`)
+}
+
 // PEP 3333, The start_response() Callable: the first write() sends the head, even
 // of nothing.
 func TestWriteOfNothingSendsTheHead(t *testing.T) {

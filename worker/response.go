@@ -29,6 +29,9 @@ func (t *thread) StartResponse(status []byte, headers python.Headers, excInfo bo
 	if reason == "" {
 		reason = t.resp.Complete()
 	}
+	if names := t.resp.Dropped(); names != 0 && reason == "" && t.e.cfg.HopByHopHeaders == "refuse" {
+		reason = "hop-by-hop headers are the server's (PEP 3333): " + names.String()
+	}
 	if reason != "" {
 		t.resp.Clear()
 		return python.Invalid, reason
