@@ -147,7 +147,7 @@ func capture(p *spawner.Process, cfg *config.Config) error {
 // discard ends a spawner the loop does not know yet, and says how it ended if err
 // is that it did.
 func discard(p *spawner.Process, err error) error {
-	_ = p.Close()
+	_ = p.Discard()
 	gone := errors.Is(err, spawner.ErrGone)
 	switch {
 	case gone:
@@ -322,7 +322,11 @@ func (m *Master) nextSpawner() time.Time {
 
 func (m *Master) closeSpawner(s *spawnerState, now time.Time) {
 	s.closed, s.killAt = true, now.Add(spawnerEndWait)
-	_ = s.Close()
+	if s.followed {
+		_ = s.Close()
+	} else {
+		_ = s.Discard()
+	}
 }
 
 func (m *Master) killing(p *spawner.Process) bool {
@@ -354,7 +358,6 @@ func (m *Master) reapSpawners() {
 // spawnerDied is called when a spawner has been reaped.
 func (m *Master) spawnerDied(s *spawnerState, status unix.WaitStatus) {
 	delete(m.spawners, s.PID)
-	_ = s.Close()
 	switch {
 	case s.killed != "":
 		m.log.Error().Int("spawner", s.PID).Msgf("Spawner (pid:%d) was killed: %s", s.PID, s.killed)

@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -43,7 +44,8 @@ type Process struct {
 	Threads []string
 	conn    *net.UnixConn
 	reports chan ipc.Report
-	closed  chan struct{}
+	closed  chan struct{} // nobody reads reports any more
+	discard sync.Once
 }
 
 // titleRoom is how many bytes the title may grow: empty arguments, which ps does
@@ -97,10 +99,11 @@ func Start(o Options) (*Process, error) {
 // (net.core.wmem_max) and more.
 const maxReport = 256 << 10
 
-// receive reads reports until the spawner ends or Close. What is no report ends
-// it too.
+// receive reads reports until the spawner ends or Discard. What is no report ends
+// it too. It closes the socket.
 func (p *Process) receive() {
 	defer close(p.reports)
+	defer p.conn.Close()
 	buf := make([]byte, maxReport)
 	for {
 		n, err := p.conn.Read(buf)
@@ -185,14 +188,24 @@ func (p *Process) Fork(age, replaces int, fds []int) error {
 	return p.write([]byte{0}, unix.UnixRights(fds...))
 }
 
-// Close lets the spawner end: it finishes what it does, runs exit handlers and
-// leaves. It may be called again.
+// Close lets the spawner end: it does what it was ordered, runs exit handlers and
+// leaves. Reports come until then. It may be called again.
 func (p *Process) Close() error {
-	select {
-	case <-p.closed:
+	// Closing the socket would do more: with a report unread in it, the kernel
+	// would throw away the orders that the spawner has not read.
+	err := p.conn.CloseWrite()
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, unix.ENOTCONN) {
 		return nil
-	default:
 	}
-	close(p.closed)
-	return p.conn.Close()
+	return err
+}
+
+// Discard is Close without anybody who reads reports any more. It may be called
+// again.
+func (p *Process) Discard() error {
+	p.discard.Do(func() { close(p.closed) })
+	if err := p.conn.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
 }

@@ -378,7 +378,10 @@ def serve(control, master, hooks_source, logs_source):
     _gowsgi.emit = _emit
     spawner = _Spawner(master, hooks_source, logs_source)
     while True:
-        message = _control.recv(_MAX_MESSAGE)
+        try:
+            message = _control.recv(_MAX_MESSAGE)
+        except ConnectionResetError:
+            message = b""  # the master died, with a report unread
         if not message:
             return
         order = json.loads(message)
