@@ -46,6 +46,7 @@ test: need-go need-cc venv ## pass all tests: vet, unit, integration, race (a fe
 
 check: need-go need-cc ## vet, gofmt and the unit tests (under a minute)
 	$(GO) vet ./...
+	$(GO) vet -tags floor ./worker
 	@files=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$files" ]; then echo "not gofmt'ed:"; echo "$$files"; exit 1; fi
 	$(GO) $(TEST) -timeout 2m -short $(UNIT_PKGS)
 
@@ -85,9 +86,9 @@ cgocheck: need-go need-cc venv ## the interpreter bridge with strict pointer che
 stress: need-go need-cc venv ## RUN=pattern: these integration tests COUNT times (20)
 	$(GO) test -parallel 8 -count=$(or $(COUNT),20) -failfast -timeout 60m -run '$(or $(RUN),.)' ./integration
 
-bench: build venv ## measure against other servers (see bench/)
-	@test -x bench/run || { echo "make bench: bench/run is not there" >&2; exit 1; }
-	bench/run
+bench: need-go need-cc ## measure against other servers, 40 minutes; ARGS="-s hello-c32" for less (see bench/)
+	@$(MAKE) --no-print-directory need-python
+	@$(FIND_PYTHON); bench/run --python "$$python" $(ARGS)
 
 clean: ## remove what was built and installed
 	rm -rf bin $(VENV)

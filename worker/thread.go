@@ -99,7 +99,7 @@ func (t *thread) serve(c *conn) {
 		t.fail(status, reason)
 	} else {
 		t.record.Begin(t.start, c.remoteAddr(), t.head.Method.Of(c.buf), t.head.Target.Of(c.buf))
-		result := t.py.Call(&t.req)
+		result := t.call()
 		t.record.End()
 		t.conclude(result)
 	}

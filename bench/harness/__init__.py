@@ -11,3 +11,5 @@ APPS = BENCH / "apps"
 BUILT = ROOT / "bin" / "gowsgi"
 # A copy of what was built: a build in the middle of a run changes nothing.
 GOWSGI = WORK / "gowsgi"
+# The same with the build tag floor: the loop with a constant answer.
+FLOOR = WORK / "gowsgi-floor"

@@ -21,8 +21,7 @@ def _parser(quick):
     p.add_argument("--server", "-p", action="append", default=[], metavar="NAME",
                    help="only this one (may be repeated)")
     p.add_argument("--rounds", "-r", type=int, default=3 if quick else 5, help="%(default)s")
-    p.add_argument("--seconds", "-d", type=int, default=2 if quick else 3,
-                   help="of each timed run: %(default)s")
+    p.add_argument("--seconds", "-d", type=int, default=2, help="of each timed run: %(default)s")
     p.add_argument("--quiet", type=int, default=0 if quick else 30, metavar="SECONDS",
                    help="wait so long, at most, before each round until other processes "
                         "use less than a twentieth of the machine: %(default)s")
@@ -30,12 +29,16 @@ def _parser(quick):
                    help="of the result, results/<date>-NAME; "
                         + ("without it none is written" if quick else "%(default)s"))
     p.add_argument("--force", action="store_true", help="overwrite a result of that name")
+    p.add_argument("--resume", action="store_true",
+                   help="go on with the newest result of that name: scenarios and rounds it "
+                        "has are not done again")
     p.add_argument("--list", action="store_true", help="name scenarios and servers, and end")
     p.add_argument("--install", action="store_true",
                    help="let apt-get install wrk and libev-dev where they are missing")
     p.add_argument("--python", default=setup.default_python(), metavar="PATH",
                    help="makes the venv: %(default)s")
-    p.add_argument("--no-build", action="store_true", help="take bin/gowsgi as it is")
+    p.add_argument("--no-build", action="store_true",
+                   help="take bin/gowsgi as it is (the floor is built from the tree)")
     return p
 
 
@@ -56,41 +59,85 @@ def main(quick=False):
             print(f"{s.name:<12}{s.title}")
         print("servers:", *(p.name for p in peers))
         return 0
-    path = RESULTS / f"{datetime.date.today()}-{args.name}" if args.name else None
-    if path and report.exists(path) and not args.force:
-        print(f"{path}.* is there; --force overwrites it, --name takes another", file=sys.stderr)
-        return 1
     try:
-        _prepare(args)
-    except (setup.SetupError, setup.subprocess.CalledProcessError, OSError) as e:
+        path, earlier = _result(args)
+        _prepare(args, peers)
+        run = {"command": _command(), "machine": machine.describe(), "rounds": args.rounds,
+               "seconds": args.seconds, "cells": {}}
+        if earlier:
+            run = _continued(earlier, run)
+    except (Refused, setup.SetupError, setup.subprocess.CalledProcessError, OSError) as e:
         print(e, file=sys.stderr)
         return 1
-    _run(args, chosen, setup.installed(peers), path)
+    _run(args, chosen, setup.installed(peers), path, run)
     return 0
 
 
-def _prepare(args):
+class Refused(Exception):
+    """The run would spoil a result."""
+
+
+def _result(args):
+    """The path of the result, None for none, and the run to go on with, or None."""
+    if not args.name:
+        return None, None
+    path = RESULTS / f"{datetime.date.today()}-{args.name}"
+    if args.resume:
+        found = sorted(RESULTS.glob(f"????-??-??-{args.name}.json"))
+        if not found:
+            raise Refused(f"there is no result {args.name!r} to go on with")
+        path = found[-1].with_suffix("")
+        return path, report.read(path)
+    if report.exists(path) and not args.force:
+        raise Refused(f"{path}.* is there; --force overwrites it, --resume goes on with it, "
+                      "--name takes another")
+    return path, None
+
+
+def _continued(earlier, now):
+    """The earlier run, with what is asked for now. Refused if it was made with
+    something else: its rounds and the new ones would not be comparable."""
+    for fact, value in now["machine"].items():
+        if fact != machine.LOAD and earlier["machine"].get(fact) != value:
+            raise Refused(f"the result was made with {fact} {earlier['machine'].get(fact)}, "
+                          f"this is {value}")
+    if earlier["seconds"] != now["seconds"]:
+        raise Refused(f"the result's rounds took {earlier['seconds']} s")
+    command = earlier["command"]
+    if now["command"] not in command.split("; "):
+        command += "; " + now["command"]
+    return dict(earlier, command=command, rounds=max(earlier["rounds"], now["rounds"]))
+
+
+def _command():
+    return " ".join(["bench/" + os.path.basename(sys.argv[0]), *map(shlex.quote, sys.argv[1:])])
+
+
+def _prepare(args, peers):
     setup.system(args.install)
     setup.venv(args.python)
     setup.files()
-    setup.gowsgi(build=not args.no_build)
+    setup.gowsgi(not args.no_build, any(p.name == "floor" for p in peers))
 
 
-def _run(args, chosen, peers, path):
-    command = " ".join(["bench/" + os.path.basename(sys.argv[0]), *map(shlex.quote, sys.argv[1:])])
-    run = {"command": command, "machine": machine.describe(), "rounds": args.rounds,
-           "seconds": args.seconds, "cells": {}}
+def _run(args, chosen, peers, path, run):
     # So that the servers, each in a session of its own, end with this process.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    plan = measure.Plan(args.rounds, args.seconds, args.quiet)
+    measure.stderr(f"about {measure.minutes(chosen, peers, plan):.0f} minutes")
     try:
         for s in chosen:
             measure.stderr(f"{s.name}: {s.title}")
-            run["cells"][s.name] = measure.scenario(
-                s, peers, measure.Plan(args.rounds, args.seconds, args.quiet), measure.stderr)
-            if path:
-                report.write(path, run)
+
+            def save(cells, name=s.name):
+                run["cells"][name] = cells
+                if path:
+                    report.write(path, run)
+
+            save(measure.scenario(s, peers, plan, measure.stderr,
+                                  run["cells"].get(s.name, ()), save))
     except KeyboardInterrupt:
-        measure.stderr("interrupted: what is written ends with the last whole scenario")
+        measure.stderr("interrupted; --resume goes on with the next round")
     print(report.summary(run))
     if path:
         print(f"{path}.md")

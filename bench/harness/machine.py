@@ -9,6 +9,9 @@ import subprocess
 from . import GOWSGI, ROOT, setup
 
 
+LOAD = "load average at start"
+
+
 def _first_line(*command):
     try:
         r = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
@@ -33,7 +36,7 @@ def describe():
         "CPU": f"{_cpu_model()}, {os.cpu_count()} cores",
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') >> 20} MiB",
         "kernel": platform.release(),
-        "load average at start": " ".join(f"{x:.2f}" for x in os.getloadavg()),
+        LOAD: " ".join(f"{x:.2f}" for x in os.getloadavg()),
         "gowsgi": _first_line(str(GOWSGI), "--version") + ", commit " + commit,
         "go": _first_line("go", "version"),
         "python": _first_line(str(setup.VENV / "bin" / "python"), "--version"),

@@ -19,6 +19,9 @@ LEAD = 0.3
 # A round is noisy when other processes used more than this share of the machine.
 NOISY = 0.05
 
+# How the fault of a server begins that was not to take part.
+LEFT_OUT = "left out: "
+
 
 @dataclass
 class Round:
@@ -31,6 +34,7 @@ class Round:
     p99: float
     cpu_us: float  # CPU microseconds of the server's process tree per request
     pss: int  # bytes, at the end of the run
+    rss: int  # bytes, of the largest process
     client: float  # share of its CPU that wrk used, 0 to 1
     foreign: float  # CPU share of the machine that neither wrk nor the server used
     requests: int
@@ -45,10 +49,12 @@ class Cell:
     server: str
     note: str = ""
     fault: str = ""
+    reference: bool = False  # no peer: Server.reference
     command: list = field(default_factory=list)
     kept_alive: bool = False
     rounds: list = field(default_factory=list)
     ratio: Spread = None  # of gowsgi to this server
+    idle_bytes: float = 0.0  # of memory per idle connection
 
     def spread(self, name):
         return Spread.of(getattr(r, name) for r in self.rounds)
@@ -66,25 +72,30 @@ class Plan:
     quiet: int  # seconds to wait, at most, for a quiet machine before a round
 
 
-def scenario(s, servers, plan, say):
+def scenario(s, servers, plan, say, earlier=(), save=lambda cells: None):
     """The Cells of scenario s, in the order of servers.
 
     All servers are started afresh, checked and warmed up before the first
     round, and wait, idle, while another one is timed. A server that fails once
-    is out of the scenario.
+    is out of the scenario. earlier has Cells of a run that is gone on with:
+    the rounds they have are not done again, and others take no part. save is
+    given the cells so far after each round.
     """
-    cells, running = {}, []
+    cells = {c.server: c for c in earlier}
+    first = whole_rounds(cells.values())
     with ExitStack() as stack:
-        for server in servers:
-            cell = cells[server.name] = Cell(server.name, server.note)
+        running = []
+        for server in servers if first < plan.rounds else ():
             why = server.skips(s)
-            if why:
-                cell.fault = "left out: " + why
+            if earlier and server.name not in cells or why and server.reference:
                 continue
-            r = _started(stack, server, s, cell, say)
+            cell = cells.setdefault(server.name, Cell(server.name, server.remark(s),
+                                                      LEFT_OUT + why if why else "",
+                                                      server.reference))
+            r = None if cell.fault else _started(stack, server, s, cell, say)
             if r:
                 running.append(r)
-        for n in range(plan.rounds):
+        for n in range(first, plan.rounds):
             procfs.wait_quiet(plan.quiet, NOISY)
             for r in rotated(running, n):
                 cell = cells[r.server.name]
@@ -92,12 +103,40 @@ def scenario(s, servers, plan, say):
                     _timed(r, n, plan.seconds, cell, say)
                     if cell.fault:
                         r.stop()  # it must not disturb the others
-    ours = cells.get("gowsgi")
-    if ours and not ours.fault:
-        for cell in cells.values():
-            if not cell.fault:
-                cell.ratio = paired_ratio(ours.rates(), cell.rates())
+            _compare(cells)
+            save(list(cells.values()))
+        for r in running:
+            closed = r.release()
+            if closed:
+                cells[r.server.name].fault = f"closed {closed} of the idle connections"
+    _compare(cells)
     return list(cells.values())
+
+
+def minutes(scenarios, servers, plan):
+    """How long a run takes, by and large."""
+    cells = sum(not server.skips(s) for s in scenarios for server in servers)
+    start, between, quiet = 3, 0.3, 1.0  # seconds, as seen
+    rounds = plan.rounds * (cells * (plan.seconds + between) + quiet * len(scenarios))
+    return (cells * start + rounds) / 60
+
+
+def whole_rounds(cells):
+    """How many rounds all of the cells have that count; what is beyond is
+    forgotten, for a round is comparable as a whole only."""
+    counting = [c for c in cells if not c.fault]
+    n = min((len(c.rounds) for c in counting), default=0)
+    for c in counting:
+        del c.rounds[n:]
+    return n
+
+
+def _compare(cells):
+    """Sets the ratios to gowsgi."""
+    ours = cells.get("gowsgi")
+    for cell in cells.values():
+        good = ours and not ours.fault and not cell.fault
+        cell.ratio = paired_ratio(ours.rates(), cell.rates()) if good else None
 
 
 def _started(stack, server, s, cell, say):
@@ -110,6 +149,8 @@ def _started(stack, server, s, cell, say):
         r.wait_ready()
         cell.kept_alive = r.kept_alive
         _run(r, 0, 1)  # warm-up
+        if r.scenario.idle:
+            cell.idle_bytes = r.hold()
         return r
     except (ServerError, wrk.WrkError, OSError) as e:
         cell.fault = str(e)
@@ -153,6 +194,9 @@ def _run(r, n, seconds):
         if slow:
             slow_result = wrk.finish(slow, seconds + 1)
     faults = [fast.fault, slow_result.fault if slow else ""]
+    if not fast.fault and fast.bytes < fast.requests * len(s.answer):
+        faults.append(f"{fast.bytes} bytes are too few for {fast.requests} answers")
+    pss, rss = procfs.tree_memory(r.pid)
     return Round(
         round=n,
         rate=fast.rate,
@@ -160,7 +204,8 @@ def _run(r, n, seconds):
         p90=fast.p90,
         p99=fast.p99,
         cpu_us=cpu * 1e6 / fast.requests if fast.requests else 0.0,
-        pss=procfs.tree_pss(r.pid),
+        pss=pss,
+        rss=rss,
         client=fast.cpu / clock,
         foreign=max(0.0, (busy - cpu - fast.cpu) / (clock * os.cpu_count())),
         requests=fast.requests,

@@ -34,10 +34,10 @@ def parse_stat(text):
     )
 
 
-def parse_pss(text):
-    """Bytes of "Pss:" in smaps_rollup; 0 if it is not there."""
+def parse_memory(text, name):
+    """Bytes of the field name ("Pss", "Rss") in smaps_rollup; 0 if it is not there."""
     for line in text.splitlines():
-        if line.startswith("Pss:"):
+        if line.startswith(name + ":"):
             return int(line.split()[1]) * 1024
     return 0
 
@@ -74,16 +74,19 @@ def tree_cpu(root):
     return sum(p.cpu for p in tree(root, processes()))
 
 
-def tree_pss(root):
-    """Proportional set size of the tree in bytes: shared pages count once."""
-    total = 0
+def tree_memory(root):
+    """(PSS of the tree, RSS of its largest process) in bytes. In the
+    proportional set size pages that processes share count once."""
+    pss = rss = 0
     for p in tree(root, processes()):
         try:
             with open(f"/proc/{p.pid}/smaps_rollup") as f:
-                total += parse_pss(f.read())
+                text = f.read()
         except OSError:
             continue
-    return total
+        pss += parse_memory(text, "Pss")
+        rss = max(rss, parse_memory(text, "Rss"))
+    return pss, rss
 
 
 def machine_busy():

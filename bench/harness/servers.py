@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import http.client
 import os
+import resource
 import signal
 import socket
 import subprocess
+import sys
+import threading
 import time
 from dataclasses import dataclass
 from typing import Callable
 
-from . import APPS, BENCH, GOWSGI, VENV, WORK, procfs
+from . import APPS, BENCH, FLOOR, GOWSGI, VENV, WORK, procfs
 
 HOST = "127.0.0.1"
 READY = 30.0  # seconds a server has to answer, and then to become quiet
 STOP = 8.0  # seconds a server has to end after SIGTERM
+HOLD = 120.0  # seconds the idle connections may take to be there
 
-# The option by which a gowsgi offers its loop with a constant answer and no
-# Python; a binary whose --help does not name it has none.
-FLOOR = "--bench-floor"
+# Idle connections must outlive a scenario: the servers' keep-alive, in seconds.
+KEEP = 3600
 
 
 class ServerError(Exception):
@@ -31,48 +34,85 @@ class Server:
     name: str
     # (scenario, port) -> arguments
     command: Callable
-    threads: bool = True  # can run the application on several threads
+    # The features of scenarios (Scenario.needs) it does not have.
+    lacks: frozenset = frozenset()
     # Why it is not comparable in a scenario, or "".
     note: str = ""
     distribution: str = ""  # its name in the venv
+    # No peer, but something of our own that gowsgi is held against.
+    reference: bool = False
 
     def skips(self, scenario):
         """Why the server takes no part in scenario, or an empty string."""
-        if scenario.threads > 1 and not self.threads:
-            return "has no threads"
+        lacking = scenario.needs & self.lacks
+        if self.name == "baseline":
+            return "" if scenario.baseline else "is for scenarios that measure a cost"
+        if lacking:
+            return "has no " + " and no ".join(sorted(lacking))
         if self.name == "uwsgi" and scenario.name == "stream":
             return "ends the content by closing, which wrk counts as an error"
         if self.name == "floor" and scenario.app != "plain:hello":
             return "has no application"
         return ""
 
+    def remark(self, scenario):
+        """What the table says of the server in scenario."""
+        return scenario.baseline if self.name == "baseline" else self.note
+
+    def runs(self, scenario):
+        """The scenario as the server runs it."""
+        return scenario.plain if self.name == "baseline" else scenario
+
 
 def _tool(name):
     return str(VENV / "bin" / name)
 
 
-def _gowsgi(s, port):
-    return [str(GOWSGI), "--python", _tool("python"), "-b", f"{HOST}:{port}",
-            "-w", str(s.workers), "--threads", str(s.threads), s.app]
+def _access_log(server):
+    """The file of a server's access log, which is new for each start."""
+    return str(WORK / f"access-{server}.log")
+
+
+def _gowsgi(s, port, binary=GOWSGI):
+    args = [str(binary), "--python", _tool("python"), "-b", f"{HOST}:{port}",
+            "-w", str(s.workers), "--threads", str(s.threads)]
+    if s.access_log:
+        args += ["--access-logfile", _access_log("gowsgi")]
+    if s.idle:
+        args += ["--keep-alive", str(KEEP)]
+    return args + [s.app]
 
 
 def _gunicorn(kind):
     def command(s, port):
-        return [_tool("gunicorn"), "-k", kind, "-b", f"{HOST}:{port}",
-                "-w", str(s.workers), "--threads", str(s.threads), s.app]
+        args = [_tool("gunicorn"), "-k", kind, "-b", f"{HOST}:{port}",
+                "-w", str(s.workers), "--threads", str(s.threads)]
+        if s.access_log:
+            args += ["--access-logfile", _access_log("gunicorn-" + kind)]
+        if s.idle:
+            args += ["--keep-alive", str(KEEP), "--worker-connections", str(2 * s.idle)]
+        return args + [s.app]
     return command
 
 
 def _granian(s, port):
-    return [_tool("granian"), "--interface", "wsgi", "--http", "1", "--no-ws",
+    args = [_tool("granian"), "--interface", "wsgi", "--http", "1", "--no-ws",
             "--host", HOST, "--port", str(port), "--workers", str(s.workers),
-            "--blocking-threads", str(s.threads), "--log-level", "warning", s.app]
+            "--blocking-threads", str(s.threads), "--log-level", "warning"]
+    if s.access_log:
+        args += ["--access-log"]  # to standard output, which is a file
+    if s.idle:
+        # It waits for a free place when it has that many connections, and lets
+        # idle ones go after that many milliseconds, which are the most it takes.
+        args += ["--backpressure", str(2 * s.idle), "--http1-header-read-timeout", "60000"]
+    return args + [s.app]
 
 
 def _uwsgi(s, port):
     # Its HTTP socket does no keep-alive. The variant that does (http11-socket)
     # gives a connection a worker for life: one worker, one client.
-    return [_tool("uwsgi"), "--master", "--need-app", "--die-on-term", "--disable-logging",
+    return [_tool("uwsgi"), "--master", "--need-app", "--die-on-term",
+            *(["--logto", _access_log("uwsgi")] if s.access_log else ["--disable-logging"]),
             "--enable-threads", "--single-interpreter", "--listen", "1024",
             # It closes without saying so; then clients send into the void.
             "--add-header", "Connection: close",
@@ -87,19 +127,26 @@ def _launch(name):
     return command
 
 
+def _lacks(*features):
+    return frozenset(features)
+
+
 SERVERS = [
     Server("gowsgi", _gowsgi),
-    Server("floor", lambda s, port: _gowsgi(s, port)[:1] + [FLOOR] + _gowsgi(s, port)[1:],
-           note="gowsgi's loop with a constant answer, no Python"),
-    Server("bjoern", _launch("bjoern"), threads=False, distribution="bjoern"),
+    Server("baseline", _gowsgi, reference=True),
+    Server("floor", lambda s, port: _gowsgi(s, port, FLOOR), _lacks(
+        "threads", "access log", "idle connections"), "constant answer, no Python",
+        reference=True),
+    Server("bjoern", _launch("bjoern"), _lacks("threads", "access log"), distribution="bjoern"),
     Server("granian", _granian, distribution="granian"),
-    Server("fastwsgi", _launch("fastwsgi"), threads=False, distribution="fastwsgi"),
-    Server("uwsgi", _uwsgi, note="no keep-alive", distribution="uWSGI"),
-    Server("gunicorn-sync", _gunicorn("sync"), threads=False, note="no keep-alive",
-           distribution="gunicorn"),
+    Server("fastwsgi", _launch("fastwsgi"), _lacks("threads", "access log"),
+           distribution="fastwsgi"),
+    Server("uwsgi", _uwsgi, _lacks("idle connections"), "no keep-alive", distribution="uWSGI"),
+    Server("gunicorn-sync", _gunicorn("sync"), _lacks("threads", "idle connections"),
+           "no keep-alive", distribution="gunicorn"),
     Server("gunicorn-gthread", _gunicorn("gthread"), distribution="gunicorn"),
-    Server("waitress", _launch("waitress"), note="one process, threads for workers",
-           distribution="waitress"),
+    Server("waitress", _launch("waitress"), _lacks("access log", "idle connections"),
+           "one process, threads for workers", distribution="waitress"),
 ]
 
 QUICK = ("gowsgi", "bjoern", "granian", "gunicorn-sync")
@@ -120,16 +167,25 @@ def _free_port():
         return s.getsockname()[1]
 
 
+def _raise_file_limit():
+    """Lets the process have as many descriptors as it may."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 class Running:
     """A started server. Use as a context manager: it ends with its children."""
 
     def __init__(self, server, scenario):
-        self.server, self.scenario = server, scenario
+        self.server, self.scenario = server, server.runs(scenario)
         self.port = _free_port()
         self.url = f"http://{HOST}:{self.port}/"
-        self.command = server.command(scenario, self.port)
+        self.command = server.command(self.scenario, self.port)
         self.log = WORK / f"{scenario.name}-{server.name}.log"
+        self.access_log = WORK / f"access-{server.name}.log"
+        self.access_log.unlink(missing_ok=True)
         self.kept_alive = None
+        self.holder = None
         self.stopped = False
         env = dict(os.environ, PYTHONPATH=str(APPS), BENCH_FILE=str(WORK / "file.bin"),
                    VIRTUAL_ENV=str(VENV), PYTHONDONTWRITEBYTECODE="1")
@@ -139,7 +195,7 @@ class Running:
             # A session of its own: it is what ends every process of the server.
             self.process = subprocess.Popen(
                 self.command, cwd=APPS, env=env, stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, start_new_session=True)
+                stdout=log, stderr=log, start_new_session=True, preexec_fn=_raise_file_limit)
 
     def __enter__(self):
         return self
@@ -207,10 +263,41 @@ class Running:
         self.kept_alive = not answer.will_close
         if answer.status != 200:
             raise ServerError(f"answered {answer.status}: {self.log_end()}")
-        if len(content) != s.length:
-            raise ServerError(f"answered {len(content)} bytes, not {s.length}")
-        if s.answer is not None and content != s.answer:
+        if len(content) != len(s.answer):
+            raise ServerError(f"answered {len(content)} bytes, not {len(s.answer)}")
+        if content != s.answer:
             raise ServerError(f"answered {content[:40]!r}")
+
+    def hold(self):
+        """Opens the scenario's idle connections; returns how many bytes of
+        memory (PSS of the server) each has cost. ServerError if the server does
+        not take them all."""
+        before, _ = procfs.tree_memory(self.pid)
+        n = self.scenario.idle
+        self.holder = subprocess.Popen(
+            [sys.executable, str(BENCH / "hold.py"), HOST, str(self.port), str(n)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            preexec_fn=_raise_file_limit)
+        timer = threading.Timer(HOLD, self.holder.kill)
+        timer.start()
+        said = self.holder.stdout.readline()
+        timer.cancel()
+        if said != "held\n":
+            raise ServerError("idle connections: " + (said.strip() or f"not there after {HOLD} s"))
+        after, _ = procfs.tree_memory(self.pid)
+        return (after - before) / n
+
+    def release(self):
+        """Lets the idle connections go; returns how many the server had closed."""
+        if not self.holder:
+            return 0
+        holder, self.holder = self.holder, None
+        try:
+            closed, _ = holder.communicate(timeout=HOLD)
+        except subprocess.TimeoutExpired:
+            holder.kill()
+            closed, _ = holder.communicate()
+        return int(closed) if closed.strip().isdigit() else self.scenario.idle
 
     def stop(self):
         """Ends the server: SIGTERM to it, and after STOP seconds SIGKILL to what
@@ -218,6 +305,7 @@ class Running:
         if self.stopped:
             return
         self.stopped = True
+        self.release()
         ours = set()
         if self.process.poll() is None:
             # Named now: once it has been waited for, its pid may be another's.
@@ -235,3 +323,4 @@ class Running:
             except ProcessLookupError:
                 continue
         self.process.wait(STOP)
+        self.access_log.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from . import BENCH, BUILT, GOWSGI, ROOT, VENV, WORK, servers
+from . import BENCH, BUILT, FLOOR, GOWSGI, ROOT, VENV, WORK
 from .measure import stderr as say
 
 REQUIREMENTS = BENCH / "requirements.txt"
@@ -68,12 +68,26 @@ def _install():
         return []
     failed = []
     for line in lines:
-        if subprocess.run([*pip, line], capture_output=True).returncode != 0:
+        r = subprocess.run([*pip, line], capture_output=True, text=True)
+        if r.returncode != 0:
             failed.append(line)
-            hint = ("; it needs libev's headers: apt-get install libev-dev, or bench/run --install"
-                    if line.startswith("bjoern") else "")
-            say(f"cannot install {line}: the run goes on without it{hint}")
+            say(f"cannot install {line}: the run goes on without it. {_why(line, r.stderr)}")
     return failed
+
+
+def _why(requirement, output):
+    """What is known to be missing for a package that is built here, or the last
+    that pip said."""
+    if not shutil.which(os.environ.get("CC", "cc")):
+        return "It needs a C compiler: apt-get install gcc"
+    include = subprocess.run([str(VENV / "bin" / "python"), "-c",
+                              "import sysconfig; print(sysconfig.get_path('include'))"],
+                             capture_output=True, text=True).stdout.strip()
+    if not Path(include, "Python.h").exists():
+        return f"It needs Python's headers ({include}/Python.h): apt-get install python3-dev"
+    if requirement.startswith("bjoern") and not _has_libev():
+        return "It needs libev's headers: apt-get install libev-dev, or bench/run --install"
+    return output.strip().splitlines()[-1] if output.strip() else ""
 
 
 def versions(distributions):
@@ -90,35 +104,33 @@ def versions(distributions):
     return dict(line.split() for line in out.splitlines())
 
 
-def gowsgi(build):
+def gowsgi(build, floor):
     """Copies bin/gowsgi to where the run takes it from, after building it if
-    build is set. A failure is said, and the run has no gowsgi."""
-    GOWSGI.unlink(missing_ok=True)
+    build is set; with floor it also builds the loop with a constant answer. A
+    failure is said, and the run goes on without."""
+    for binary in (GOWSGI, FLOOR):
+        binary.unlink(missing_ok=True)
     try:
         if build:
-            subprocess.run(["go", "build", "-o", str(BUILT), "./cmd/gowsgi"], cwd=ROOT, check=True)
+            _go_build(BUILT)
         shutil.copy2(BUILT, GOWSGI)
+        if floor:
+            _go_build(FLOOR, "-tags", "floor")
     except (OSError, subprocess.CalledProcessError) as e:
-        say(f"no gowsgi in this run: {e}")
+        say(f"building gowsgi: {e}")
 
 
-def has_floor():
-    """Tells whether the gowsgi binary offers its loop without Python."""
-    try:
-        r = subprocess.run([str(GOWSGI), "--help"], capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return servers.FLOOR in r.stdout + r.stderr
+def _go_build(to, *flags):
+    subprocess.run(["go", "build", *flags, "-o", str(to), "./cmd/gowsgi"], cwd=ROOT, check=True)
 
 
 def installed(chosen):
     """Those of the servers that can be started here."""
     there = versions({s.distribution for s in chosen if s.distribution})
+    own = {"gowsgi": GOWSGI, "baseline": GOWSGI, "floor": FLOOR}
     out = []
     for s in chosen:
-        if s.name == "floor" and not has_floor():
-            continue
-        if s.distribution and s.distribution not in there:
+        if not (s.distribution in there if s.distribution else own[s.name].exists()):
             say(f"{s.name} is not installed: left out")
             continue
         out.append(s)

@@ -24,14 +24,14 @@ class ParseStatTest(unittest.TestCase):
                 self.assertEqual((p.pid, p.parent, p.session), (7, 3, 5))
 
 
-class ParsePssTest(unittest.TestCase):
+class ParseMemoryTest(unittest.TestCase):
     def test_pss(self):
         text = ("55a0-7ffc ---p 00000000 00:00 0   [rollup]\nRss:   9000 kB\n"
                 "Pss:   1234 kB\nPss_Anon:   1000 kB\n")
-        self.assertEqual(procfs.parse_pss(text), 1234 * 1024)
+        self.assertEqual(procfs.parse_memory(text, "Pss"), 1234 * 1024)
 
     def test_a_dead_process_has_none(self):
-        self.assertEqual(procfs.parse_pss(""), 0)
+        self.assertEqual(procfs.parse_memory("", "Pss"), 0)
 
 
 class TreeTest(unittest.TestCase):

@@ -9,7 +9,7 @@ from harness.stats import Spread
 
 
 def cell(server, rates, **kw):
-    rounds = [Round(n, rate, 0.5, 0.7, 2.0, 12.5, 8 << 20, 0.5, 0.0, 1000)
+    rounds = [Round(n, rate, 0.5, 0.7, 2.0, 12.5, 8 << 20, 9 << 20, 0.5, 0.0, 1000)
               for n, rate in enumerate(rates)]
     return Cell(server, rounds=rounds, command=[server, "app"], kept_alive=True, **kw)
 
@@ -27,7 +27,7 @@ class MarkdownTest(unittest.TestCase):
     def test_figures(self):
         got = self.row(cell("bjoern", [100, 300, 200], ratio=Spread(1.5, 1.25, 2)))
         self.assertEqual(got, "| bjoern | 200 | 100 | 300 | 1.50 (1.25-2.00) | 0.50 | 0.70 | 2.00"
-                              " | 12.5 | 8.0 | yes |  |")
+                              " | 12.5 | 8.0 | 9.0 | yes |  |")
 
     def test_a_faulty_cell_shows_no_figure_in_its_columns(self):
         got = self.row(cell("bjoern", [100], fault="3 read errors"))
@@ -40,6 +40,9 @@ class MarkdownTest(unittest.TestCase):
         got = self.row(c)
         for part in ("30% of the machine", "wrk at its limit", "slow ones 29.5/s"):
             self.assertIn(part, got)
+
+    def test_memory_of_idle_connections(self):
+        self.assertIn("1.50 KiB per idle", self.row(cell("bjoern", [100], idle_bytes=1536)))
 
     def test_bars_in_a_message_do_not_break_the_table(self):
         got = self.row(Cell("bjoern", fault="a | b\nc"))
@@ -57,16 +60,35 @@ class WriteTest(unittest.TestCase):
             ElementTree.parse(path.with_name(path.name + ".svg"))
 
 
+class ReadTest(unittest.TestCase):
+    def test_what_was_written(self):
+        cells = [cell("gowsgi", [1, 2]), cell("bjoern", [4], ratio=Spread(1.5, 1, 2)),
+                 Cell("floor", fault="no", reference=True)]
+        with tempfile.TemporaryDirectory() as d:
+            path = Path(d, "2024-01-01-v1.2")
+            report.write(path, run(*cells))
+            self.assertEqual(report.read(path), run(*cells))
+
+
 class PlotTest(unittest.TestCase):
     def test_bars_are_to_scale_and_the_longest_fits(self):
-        picture = plot.svg([("a < b", [("x", Spread(50, 40, 100)), ("y", Spread(25, 25, 25)),
-                                       ("z", None)])])
+        picture = plot.svg([("a < b", [("x", Spread(50, 40, 100), False),
+                                       ("y", Spread(25, 25, 25), True), ("z", None, False)])])
         root = ElementTree.fromstring(picture)
         space = "{http://www.w3.org/2000/svg}"
         widths = [float(r.get("width")) for r in root.iter(space + "rect")][1:]
         self.assertAlmostEqual(widths[0], 2 * widths[1], delta=0.2)
         self.assertLess(plot.LABEL + 2 * widths[0], plot.WIDTH)
         self.assertIn("no valid figure", "".join(root.itertext()))
+
+
+    def test_panels_stand_in_columns(self):
+        panels = [(str(i), [("x", Spread(1, 1, 1), False)] * i) for i in (1, 3, 2)]
+        root = ElementTree.fromstring(plot.svg(panels))
+        at = [g.get("transform") for g in root.iter("{http://www.w3.org/2000/svg}g")]
+        lower = plot.MARGIN + plot.TITLE + 3 * (plot.BAR + plot.GAP) + plot.MARGIN
+        self.assertEqual(at, [f"translate(0 {plot.MARGIN})",
+                              f"translate({plot.WIDTH} {plot.MARGIN})", f"translate(0 {lower})"])
 
 
 class SelectTest(unittest.TestCase):

@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import sys
 import time
@@ -68,6 +69,19 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), H).serve_forever()
 """
 
 
+KEEPS = """
+import http.server, sys
+class H(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "13")
+        self.end_headers()
+        self.wfile.write(b"Hello, World!")
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), H).serve_forever()
+"""
+
+
 class CheckTest(unittest.TestCase):
     def test_check(self):
         setup.files()
@@ -98,7 +112,44 @@ class SelectTest(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "no server 'nginx'"):
             servers.select(["nginx"])
 
-    def test_no_threads_no_part_in_sleep(self):
-        sleep = scenarios.select(["sleep"])[0]
-        out = {s.name for s in servers.SERVERS if s.skips(sleep)}
-        self.assertEqual(out, {"floor", "bjoern", "fastwsgi", "gunicorn-sync"})
+    def test_skips(self):
+        lacking = {"floor", "baseline", "bjoern", "fastwsgi", "gunicorn-sync"}
+        for scenario, want in [
+            ("hello-c32", {"baseline"}),
+            ("flask-c32", {"baseline", "floor"}),
+            ("sleep", lacking),
+            ("threads", lacking - {"baseline"}),
+            ("stream", {"baseline", "floor", "uwsgi"}),
+        ]:
+            with self.subTest(scenario):
+                s = scenarios.select([scenario])[0]
+                self.assertEqual({x.name for x in servers.SERVERS if x.skips(s)}, want)
+
+    def test_the_baseline_lacks_the_feature(self):
+        baseline = servers.select(["baseline"])[0]
+        for name in ("threads", "accesslog", "idle"):
+            s = scenarios.select([name])[0]
+            with self.subTest(name):
+                self.assertTrue(s.needs)
+                self.assertFalse(baseline.runs(s).needs)
+                self.assertEqual(baseline.runs(s).workers, s.workers)
+
+
+class HoldTest(unittest.TestCase):
+    def held(self, code):
+        setup.files()
+        server = servers.Server("test", lambda s, port: [sys.executable, "-c", code, str(port)])
+        s = dataclasses.replace(scenarios.SCENARIOS[0], idle=3)
+        r = servers.Running(server, s)
+        self.addCleanup(r.log.unlink, missing_ok=True)
+        self.addCleanup(r.stop)
+        r.wait_ready()
+        r.hold()
+        return r
+
+    def test_connections_stay(self):
+        self.assertEqual(self.held(KEEPS).release(), 0)
+
+    def test_a_server_that_closes_is_told(self):
+        r = self.held(ANSWERS.format(status=200, content=b"Hello, World!"))
+        self.assertEqual(r.release(), 3)
