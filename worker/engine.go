@@ -400,7 +400,7 @@ func (e *engine) patience(now int64) int {
 		return -1
 	}
 	ms := 1000 // other threads may add earlier deadlines meanwhile
-	if due != never && (len(e.threads) == 1 || due < now+int64(time.Second)) {
+	if due != never && (len(e.threads) == 1 || e.open == 0 || due < now+int64(time.Second)) {
 		ms = int((due - now + int64(time.Millisecond) - 1) / int64(time.Millisecond))
 	}
 	return max(ms, 1)

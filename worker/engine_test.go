@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"gowsgi/config"
+	"gowsgi/protocol/ipc"
 )
 
 // outside is a request that the server answers itself, with a 500.
@@ -440,5 +443,33 @@ func TestPatienceForCalls(t *testing.T) {
 	r.threads[1].record.Begin(now, c.remoteAddr(), nil, nil)
 	if ms := r.patience(now); ms > 125 {
 		t.Errorf("got %d ms, want an eighth of the timeout at most", ms)
+	}
+}
+
+// An idle worker wakes up for its sign of life only, however many threads it has,
+// and the sign is not given at every turn.
+func TestHeartbeat(t *testing.T) {
+	t.Parallel()
+	for _, threads := range []int{1, 3} {
+		e := &engine{cfg: &config.Config{LivenessTimeout: time.Minute}, clock: ipc.NewClock(), threads: make([]*thread, threads), slot: new(ipc.Slot)}
+		for i := range e.lists {
+			e.lists[i] = new(deadlines)
+		}
+		if got := e.patience(e.clock.Now()); got < 14900 || got > 15100 {
+			t.Errorf("%d threads: sleeps %d ms, want a quarter of a minute", threads, got)
+		}
+		e.cfg.LivenessTimeout = 0
+		if got := e.patience(e.clock.Now()); got != -1 {
+			t.Errorf("%d threads: sleeps %d ms without a limit, want for ever", threads, got)
+		}
+		first := e.tick()
+		e.tick()
+		if got := e.slot.Beat.Load(); got != first {
+			t.Errorf("%d threads: beat at %d, want at the first turn, %d", threads, got, first)
+		}
+		e.beatAt = first
+		if second := e.tick(); e.slot.Beat.Load() != second {
+			t.Errorf("%d threads: no beat when it was due", threads)
+		}
 	}
 }
