@@ -297,7 +297,8 @@ type Address struct {
 }
 
 // Settings returns all settings by name, as gunicorn's cfg object has them: nil, a
-// bool, a number, a string, or a list or dictionary of strings.
+// bool, a number, a string, a list of strings, or a dictionary. User and group are
+// the numbers workers run under.
 func (c *Config) Settings() map[string]any {
 	all := make(map[string]any, len(table))
 	for i := range table {
@@ -305,5 +306,7 @@ func (c *Config) Settings() map[string]any {
 			all[s.name] = s.value(c)
 		}
 	}
+	id, _ := c.Identity()
+	all["user"], all["group"] = id.UID, id.GID
 	return all
 }

@@ -268,3 +268,26 @@ func TestWarnings(t *testing.T) {
 		t.Errorf("got application %q: a flag without effect took it", cmd.Config.App.Text)
 	}
 }
+
+// TestSettings: what Python code sees as cfg has gunicorn's names and types.
+func TestSettings(t *testing.T) {
+	t.Parallel()
+	got := mustLoad(t, "-w 2 -t 0.5 -b :1 -e A=1 --reuse-port --pythonpath /a,/b app:make()", nil).Settings()
+	for name, want := range map[string]any{
+		"workers": 2, "timeout": 0.5, "graceful_timeout": 30, "bind": []string{":1"}, "raw_env": []string{"A=1"},
+		"reuse_port": true, "pythonpath": "/a,/b", "wsgi_app": "app:make()", "proc_name": "app:make()",
+		"pidfile": nil, "accesslog": nil, "errorlog": "-", "preload_app": false, "logconfig_dict": map[string]any{},
+		"logger_class": "gunicorn.glogging.Logger", "user": os.Geteuid(), "group": os.Getegid(),
+	} {
+		if !reflect.DeepEqual(got[name], want) {
+			t.Errorf("%s: got %#v, want %#v", name, got[name], want)
+		}
+	}
+	for i := range table {
+		if s := &table[i]; !s.isAction() {
+			if _, ok := got[s.name]; !ok {
+				t.Errorf("%s is missing", s.name)
+			}
+		}
+	}
+}

@@ -252,6 +252,9 @@ class Logs:
             capture_output=False, syslog=False, statsd_host=None, user=os.geteuid(), group=os.getegid()
         )
         self.logger = _logger_class(settings["logger_class"])(_gowsgi_hooks.Config(settings, {}))
+        rules = settings.get("access_log_exclude") or []
+        self.quiet = frozenset(r for r in rules if not r.endswith("*"))
+        self.quiet_below = tuple(r[:-1] for r in rules if r.endswith("*"))
         self.hooked = (None, None)
         _gowsgi.feed = self.line
 
@@ -285,6 +288,9 @@ class Logs:
         request = request or _gowsgi_hooks.Request(environ)
         taken = timedelta(seconds=time.monotonic() - getattr(request, "began", time.monotonic()))
         response = _gowsgi_hooks.Response(request, status, headers, sent)
+        if (response.status_code or 500) < 400:
+            if request.path in self.quiet or request.path.startswith(self.quiet_below):
+                return
         try:
             self.logger.access(response, request, environ, taken)
         except Exception:
