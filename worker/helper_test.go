@@ -65,7 +65,7 @@ func testConfig() *config.Config {
 }
 
 // newRig makes an engine with threads that do not run yet.
-func newRig(t *testing.T, cfg *config.Config) *rig {
+func newRig(t testing.TB, cfg *config.Config) *rig {
 	t.Helper()
 	board, file, err := ipc.NewScoreboard(1, cfg.Threads)
 	if err != nil {
@@ -153,7 +153,7 @@ func (r *rig) dial(t *testing.T) net.Conn {
 
 // connect makes a connection of the engine's and returns it with the client's
 // end of it. The engine does not run.
-func (r *rig) connect(t *testing.T) (*conn, net.Conn) {
+func (r *rig) connect(t testing.TB) (*conn, net.Conn) {
 	t.Helper()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -48,6 +48,10 @@ func init() { runtime.LockOSThread() }
 func TestMain(m *testing.M) {
 	text := os.Getenv(envPython)
 	if text == "" {
+		flag.Parse()
+		if flag.Lookup("test.bench").Value.String() != "" {
+			os.Exit(hostBenchmarks(m.Run))
+		}
 		os.Exit(m.Run())
 	}
 	var p ipc.Python
