@@ -53,6 +53,7 @@ func TestCheckWithFile(t *testing.T) {
 		{"syntax", "workers =\n", []string{"app"}, 1, "Error: gowsgi.toml: line 1: "},
 		{"another file", "workers =\n", []string{"-c", "/dev/null", "app"}, 0, ""},
 		{"missing file", "", []string{"-c", "nosuch.toml", "app"}, 1, "Error: 'nosuch.toml' doesn't exist"},
+		{"without effect", "worker_tmp_dir = \"/dev/shm\"\n", []string{"app"}, 0, "Warning: gowsgi.toml: worker_tmp_dir has no effect"},
 		{"asked for by the file", "check_config = true\nbind = \"192.0.2.1:1\"\n", []string{"app"}, 0, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -23,6 +23,9 @@ func (m *Master) check() (int, error) {
 		return 0, err
 	}
 	m.log = logging.New(m.opts.Stderr, cfg.LogFormat, "error", m.env.pid)
+	for _, line := range m.opts.Warnings {
+		fmt.Fprintf(m.opts.Stderr, "Warning: %s\n", line)
+	}
 	if err := m.interruptible(m.findFirstPython); err != nil {
 		return 0, err
 	}
