@@ -173,7 +173,9 @@ func TestStorms(t *testing.T) {
 			s.Log.Wait(t, `Reload complete`)
 		}, 100},
 		{"recycle", []string{"--max-requests", "20", "--max-requests-jitter", "10"}, func(t *testing.T, s *gowsgitest.Server, n int) {
-			s.Log.WaitN(t, `Autorestarting worker`, n)
+			for i := range n { // a deadline for each, not for all
+				s.Log.WaitN(t, `Autorestarting worker`, i+1)
+			}
 		}, 100},
 		{"TTIN and TTOU", nil, func(t *testing.T, s *gowsgitest.Server, n int) {
 			for i := range n {
