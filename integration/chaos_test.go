@@ -115,6 +115,7 @@ func (c *chaos) act() {
 		c.killWorker(syscall.SIGTERM)
 	case n < 12:
 		c.did("HUP")
+		c.extra = 0 // it asks for the configured number
 		signal(c.t, c.master, syscall.SIGHUP)
 	case n < 14 && c.extra < 3:
 		c.did("TTIN")

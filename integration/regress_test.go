@@ -322,8 +322,8 @@ func TestALongCallCostsNothing(t *testing.T) {
 			}
 			after := usageOf(t, worker)
 			// A look every millisecond would be a thousand a second.
-			if n := after.switches - before.switches; n > 200*seconds {
-				t.Errorf("the threads woke up %d times in %d s, want at most %d", n, seconds, 200*seconds)
+			if n := after.switches - before.switches; n > 500*seconds {
+				t.Errorf("the threads woke up %d times in %d s, want at most %d", n, seconds, 500*seconds)
 			}
 			if n := after.ticks - before.ticks; n > 20*seconds {
 				t.Errorf("%d ms of processor time in %d s of sleep", 10*n, seconds)

@@ -134,6 +134,7 @@ type Master struct {
 
 	reload    *reload // nil if none is in progress
 	preparing bool    // Options.Reload runs
+	scaled    int     // by TTIN and TTOU since then
 	again     bool    // SIGHUP came meanwhile
 	cancel    context.CancelFunc
 

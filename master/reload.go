@@ -65,6 +65,7 @@ func (m *Master) beginReload() {
 func (m *Master) prepare() {
 	ctx, cancel := context.WithCancel(context.Background())
 	m.preparing, m.again, m.cancel = true, false, cancel
+	m.scaled = 0
 	n, before := m.gen.n, m.target
 	have := slices.Clone(m.gen.listeners)
 	if m.reload != nil {
@@ -153,6 +154,10 @@ func (m *Master) adopt(gen *generation) error {
 		return err
 	}
 	r := &reload{prev: m.gen, prevTarget: m.target, target: next.Workers}
+	if m.scaled != 0 {
+		// TTIN and TTOU that came behind the HUP count on top of what it asks for.
+		r.target = max(next.Workers+m.scaled, 1)
+	}
 	if m.reload != nil {
 		// What the interrupted reload had begun with is the last that is known good.
 		r.prev, r.prevTarget = m.reload.prev, m.reload.prevTarget

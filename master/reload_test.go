@@ -343,6 +343,20 @@ func TestReloadForgetsScaling(t *testing.T) {
 	})
 }
 
+// TestScalingBehindAReload: TTIN counts that comes behind a HUP, also while the
+// configuration is still read, as it is in some of the rounds.
+func TestScalingBehindAReload(t *testing.T) {
+	simulate(t, config.Config{Workers: 1}, good, func(s *sim) {
+		s.settled(1)
+		for range 50 {
+			s.sigs <- unix.SIGHUP
+			s.sigs <- unix.SIGTTIN
+			time.Sleep(time.Minute)
+			s.settled(2)
+		}
+	})
+}
+
 // TestRetiredByReloadIsKilledAtGracefulTimeout: gunicorn lets it live on.
 func TestRetiredByReloadIsKilledAtGracefulTimeout(t *testing.T) {
 	script := func(p *proc) {

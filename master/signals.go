@@ -144,6 +144,9 @@ func (m *Master) scale(by int) {
 	}
 	before := m.target
 	m.target = max(m.target+by, 1)
+	if m.preparing {
+		m.scaled += by
+	}
 	m.tellWorkers(before, m.target)
 	if m.reload != nil {
 		m.reload.target = max(m.reload.target+by, 1)
