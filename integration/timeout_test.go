@@ -209,3 +209,20 @@ func TestWaitingForTheClientIsNoTimeout(t *testing.T) {
 		t.Error("a worker was ended for its clients")
 	}
 }
+
+// A request that graceful_timeout cuts off is named on the log, as every one that a
+// worker dies in.
+func TestGracefulTimeoutNamesTheRequest(t *testing.T) {
+	t.Parallel()
+	s := start(t, "--graceful-timeout", "1", "--timeout", "0", "probe")
+	victim := pid(t, s)
+	g := newGate(t)
+	cut := ask(s, g.target())
+	g.waitStarted(1)
+	s.Signal(syscall.SIGHUP)
+	s.Log.Wait(t, fmt.Sprintf(`\[ERROR\] Worker \(pid:%d\) was killed after graceful timeout .*in GET /wait`, victim))
+	if a := <-cut; a.err == nil {
+		t.Errorf("got %v, want the connection closed", a)
+	}
+	waitWorkers(t, s, 1, victim)
+}

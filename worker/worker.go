@@ -26,6 +26,9 @@ import (
 // How long the process goes on after it was told to leave, beyond what settings
 // say.
 const (
+	// masterFirst is what the master gets to end a worker at graceful_timeout: it
+	// names the requests that are cut. The worker ends itself if it does not.
+	masterFirst = 2 * time.Second
 	// quickExit is how long a call may go on after SIGQUIT or SIGINT.
 	quickExit = 200 * time.Millisecond
 	// finalizeWait is how long atexit handlers and threads of the application
@@ -449,7 +452,7 @@ func (p *process) handleSignals(reopen chan os.Signal) {
 		select {
 		case sig := <-p.quit:
 			p.loops.drain()
-			wait := p.cfg.GracefulTimeout
+			wait := p.cfg.GracefulTimeout + masterFirst
 			if sig != unix.SIGTERM {
 				p.loops.stop()
 				wait = quickExit
