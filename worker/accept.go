@@ -16,7 +16,7 @@ import (
 // only, so that the connections of a burst spread over the workers that wait. It
 // reports whether there was one.
 func (e *engine) accept(t *thread, i int) bool {
-	if e.open >= e.most && !e.makeRoom() {
+	if !e.roomFor(e.listeners[i].fd) {
 		return false
 	}
 	fd, errno := rawAccept(e.listeners[i].fd, &t.peer)
@@ -60,6 +60,12 @@ func (e *engine) makeRoom() bool {
 		_ = e.top.del(e.siblings.read)
 	}
 	return false
+}
+
+// roomFor reports whether a connection that waits on fd may be taken. Nobody is
+// closed for one that does not: looks at the listeners often find nothing.
+func (e *engine) roomFor(fd int) bool {
+	return e.open < e.most || pollNow(fd, unix.POLLIN) != 0 && e.makeRoom()
 }
 
 // listenAgain undoes makeRoom and pauseAccept, as far as both are over.

@@ -3,6 +3,8 @@ package worker
 import (
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // eventually waits until ok, asked with the engine's mutex held, is true.
@@ -74,4 +76,35 @@ func TestWorkerConnections(t *testing.T) {
 		}
 	}
 	r.eventually(t, "still full", func() bool { return !r.full && r.open == 2 })
+}
+
+// TestNoRoomForNobody: at the bound an idle connection is closed for one that waits,
+// not for a look that finds none.
+func TestNoRoomForNobody(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig()
+	cfg.WorkerConnections = 1
+	r := newRig(t, cfg)
+	pair := func() (read, write int) {
+		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = unix.Close(fds[1]) })
+		return fds[0], fds[1]
+	}
+	fd, _ := pair()
+	idle := r.newConn(fd, 0, &unix.RawSockaddrAny{})
+	r.resume(idle)
+	listener, client := pair()
+	defer unix.Close(listener)
+	if r.roomFor(listener) || idle.state == closed || r.full {
+		t.Fatalf("nobody waits: state %v, full %v, want nothing done", idle.state, r.full)
+	}
+	if _, err := unix.Write(client, []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if !r.roomFor(listener) || idle.state != closed {
+		t.Errorf("somebody waits: state %v, want the idle one closed", idle.state)
+	}
 }

@@ -100,7 +100,7 @@ func (e *engine) handOff(c *conn) bool {
 // its request.
 func (e *engine) receive(t *thread) bool {
 	h := &e.siblings
-	if e.open >= e.most && !e.makeRoom() {
+	if !e.roomFor(h.read) {
 		return false
 	}
 	n, oobn, _, _, err := unix.Recvmsg(h.read, h.buf, h.oob, unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
