@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"gowsgi/internal/gowsgitest"
+	"gowsgi/internal/status"
 )
 
 // preloaded is what preloaded.py says.
@@ -232,7 +233,7 @@ func TestPreloadWorkers(t *testing.T) {
 	first := s.WaitBooted(1)[0]
 	s.Signal(syscall.SIGTTIN)
 	second := s.WaitBooted(2)[1]
-	waitWorkers(t, s, 2)
+	waitStatus(t, s, "two ready workers", func(r *status.Report) bool { return r.Ready == 2 })
 	s.Signal(syscall.SIGTTOU)
 	waitWorkers(t, s, 1, first)
 	s.Log.Wait(t, fmt.Sprintf(`Worker exiting \(pid: %d\)`, first))
