@@ -30,6 +30,7 @@ func TestChildrenOfAView(t *testing.T) {
 		{"fork_raise", "true"},
 		{"run", `"42"`},
 		{"shell", `"from a shell"`},
+		{"multi_fork", `\[1, 4, 9\]`},
 		{"multi_spawn", `\[1, 4, 9\]`},
 	}
 	for _, threads := range []string{"1", "2"} {
