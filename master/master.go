@@ -85,8 +85,10 @@ type Master struct {
 
 	signals chan os.Signal
 	sigchld chan os.Signal
-	events  chan event
-	done    chan struct{} // closed when Run returns
+	// early are the signals that came during the start, for the loop.
+	early  []os.Signal
+	events chan event
+	done   chan struct{} // closed when Run returns
 
 	name    string      // on the log: Master, or Master.2 beside an old one
 	gen     *generation // what new workers are started with
@@ -278,6 +280,10 @@ func (m *Master) loop() {
 	alarm := time.NewTimer(0)
 	defer alarm.Stop()
 	m.history.started = time.Now()
+	for _, s := range m.early {
+		m.handleSignal(s)
+	}
+	m.early = nil
 	for {
 		now := time.Now()
 		m.step(now)

@@ -144,12 +144,40 @@ func TestStopWhileStarting(t *testing.T) {
 		}}
 		m := newMaster(simConfig(config.Config{Workers: 1}, s.log), opts, s.env())
 		go func() { s.code <- m.Run() }()
-		s.signal(unix.SIGHUP) // honoured by starting
+		s.signal(unix.SIGHUP) // for a loop that does not come
 		s.signal(unix.SIGTERM)
 		s.ends(0)
 		s.logs("Handling signal: term", 1)
 		s.logs("Shutting down: Master", 1)
 		s.logs("Booting", 0)
+	})
+}
+
+// What comes during the start is done when it is over: a HUP may be about a file
+// that has been read already.
+func TestSignalsWhileStarting(t *testing.T) {
+	var hold chan struct{}
+	change := func(s *sim) {
+		hold = make(chan struct{})
+		first := true
+		s.find = func(context.Context) (ipc.Python, error) {
+			if first {
+				first = false
+				<-hold
+			}
+			return ipc.Python{Version: "3.99.0"}, nil
+		}
+	}
+	simulateWith(t, config.Config{Workers: 1}, good, change, func(s *sim) {
+		synctest.Wait()
+		s.next.Workers = 3
+		s.signal(unix.SIGHUP)
+		s.signal(unix.SIGTTIN)
+		s.logs("Handling signal", 0)
+		close(hold)
+		s.settled(4)
+		s.logs("Handling signal: hup", 1)
+		s.logs("Reload complete: 4 workers", 1)
 	})
 }
 

@@ -228,8 +228,9 @@ func (m *Master) openDeathPipe() (err error) {
 }
 
 // interruptible runs a blocking step of the start, before there is a loop, and
-// lets TERM, INT and QUIT end it. The step must return soon after its context
-// ends.
+// lets TERM, INT and QUIT end it. Other signals are kept for the loop: what a HUP
+// wants read anew may have been read before it came. The step must return soon
+// after its context ends.
 func (m *Master) interruptible(step func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -245,12 +246,12 @@ func (m *Master) interruptible(step func(context.Context) error) error {
 			}
 			return err
 		case s := <-m.signals:
-			m.logSignal(s)
-			// Others ask for what a start does anyway (HUP), or have nothing to
-			// act on yet.
 			if s == unix.SIGTERM || s == unix.SIGINT || s == unix.SIGQUIT {
+				m.logSignal(s)
 				stopped = true
 				cancel()
+			} else if len(m.early) < cap(m.signals) {
+				m.early = append(m.early, s)
 			}
 		}
 	}
