@@ -28,6 +28,7 @@ func TestChildrenOfAView(t *testing.T) {
 		{"fork", "true"},
 		{"fork_exit", `[1-9]\d*`}, // it ends, and not as if all were well
 		{"fork_raise", "true"},
+		{"fork_term", "100"},
 		{"run", `"42"`},
 		{"shell", `"from a shell"`},
 		{"multi_fork", `\[1, 4, 9\]`},

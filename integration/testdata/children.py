@@ -3,8 +3,10 @@
 import json
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
+import time
 from urllib.parse import parse_qs
 
 
@@ -40,6 +42,22 @@ def fork_raise(q):
         raise RuntimeError("in the child")
     _, status = os.waitpid(pid, 0)
     return os.WIFEXITED(status)
+
+
+def fork_term(q):
+    """Children that are told to end as soon as they exist do so."""
+    ended = 0
+    for _ in range(int(q.get("n", ["100"])[0])):
+        pid = os.fork()
+        if pid == 0:
+            time.sleep(20)
+            os._exit(1)
+        os.kill(pid, signal.SIGTERM)
+        _, status = os.waitpid(pid, 0)
+        if not os.WIFSIGNALED(status):
+            return "a child went on"
+        ended += os.WTERMSIG(status) == signal.SIGTERM
+    return ended
 
 
 def run(q):

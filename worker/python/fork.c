@@ -36,7 +36,21 @@ static void reset_signals(void) {
 /* How many children the process has forked: gw_forks is read by Go. */
 static uint32_t forks;
 
-static void in_parent(void) { __atomic_store_n(&forks, forks + 1, __ATOMIC_RELAXED); }
+/* A signal that reaches the child before its handlers are set back would go the
+ * way of Go and be lost: a pool that ends its processes as soon as it has started
+ * them would wait for ever. So signals wait while a thread forks. */
+static __thread sigset_t mask;
+
+static void before(void) {
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &mask);
+}
+
+static void in_parent(void) {
+  __atomic_store_n(&forks, forks + 1, __ATOMIC_RELAXED);
+  pthread_sigmask(SIG_SETMASK, &mask, NULL);
+}
 
 uint32_t *gw_forks(void) { return &forks; }
 
@@ -44,6 +58,7 @@ static void in_child(void) {
   forked = 1;
   if (go_handler) reset_signals();
   for (int i = 0; i < guarded_n; i++) close(guarded[i]);
+  pthread_sigmask(SIG_SETMASK, &mask, NULL);
 }
 
 int gw_fork_guard(const int *fds, int n) {
@@ -54,7 +69,7 @@ int gw_fork_guard(const int *fds, int n) {
   struct sigaction sa;
   /* Go preempts goroutines by SIGURG, so this one is its own. */
   if (sigaction(SIGURG, NULL, &sa) == 0 && (sa.sa_flags & SA_SIGINFO)) go_handler = sa.sa_sigaction;
-  return pthread_atfork(NULL, in_parent, in_child);
+  return pthread_atfork(before, in_parent, in_child);
 }
 
 int gw_in_forked_child(void) { return forked; }
