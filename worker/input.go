@@ -174,7 +174,7 @@ func (e *engine) readHead(t *thread, c *conn, n int) *http1.Error {
 	}
 	c.bodySince, c.bodyCame = e.clock.Now(), 0
 	c.waitIn(&e.body, c.bodySince)
-	if r.ExpectContinue && c.n == n && !c.stream {
+	if r.ExpectContinue && c.n == n && !c.stream && !c.continued {
 		c.continued = true
 		rawSend(c.fd, continueLine)
 	}
@@ -315,10 +315,10 @@ func (e *engine) resume(c *conn) {
 	}
 }
 
-// shut ends c after its last response. When the client may still be sending, it
-// is read for a while.
+// shut ends c after its last response. When the client may still be sending, or has
+// sent what nobody read, it is read for a while: to close would be to reset then.
 func (e *engine) shut(c *conn) {
-	if c.n == 0 && !c.unread {
+	if c.n == 0 && !c.unread && pollNow(c.fd, unix.POLLIN)&unix.POLLIN == 0 {
 		e.close(c)
 		return
 	}

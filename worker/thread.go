@@ -276,9 +276,11 @@ func (t *thread) conclude(result python.Result) {
 		t.fail(500, "")
 	case !t.complete:
 		t.outcome = accesslog.Error
-		// The client can tell from the missing rest that the response is broken.
-		c.abort = true
+		// It gets what the application has sent, and can tell from the missing rest
+		// that the response is broken; where there is no rest, from a reset.
+		c.keepAlive = false
 		if t.framing == wsgi.Close {
+			c.abort = true
 			_ = unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 		}
 	}

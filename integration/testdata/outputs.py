@@ -227,6 +227,34 @@ def hop(environ, sr, q):
     return [b"data: 1\n\n", b"data: 2\n\n"]
 
 
+def gated(environ, sr, q):
+    """Answers when the test says so."""
+    gate = Gate(q["gate"][0])
+    gate.start()
+    gate.wait()
+    size = q["size"][0]
+    sr("200 OK", TEXT + [("Content-Length", size)])
+    return [b"x" * int(size)]
+
+
+def last_words(environ, sr, q):
+    """Fails behind a long part, which is all that a Content-Length announced if cl."""
+    part = b"x" * int(q["size"][0]) + b"last words"
+    sr("200 OK", TEXT + ([("Content-Length", str(len(part)))] if "cl" in q else []))
+    yield part
+    raise RuntimeError("behind the last part")
+
+
+def many_hints(environ, sr, q):
+    """More early hints than a socket takes, and only then a look at the content."""
+    for n in range(int(q["n"][0])):
+        environ["wsgi.early_hints"]([("Link", "</%d>" % n), ("X-Long", "x" * 8000)])
+    Gate(q["gate"][0]).start()
+    data = environ["wsgi.input"].read()
+    sr("200 OK", TEXT)
+    return [data]
+
+
 def hints(environ, sr, q):
     early = environ["wsgi.early_hints"]
     early([("Link", "</a>"), ("Connection", "close"), ("Content-Length", "5")])
