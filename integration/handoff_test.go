@@ -3,6 +3,7 @@ package integration
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -227,5 +228,26 @@ func TestNewWorkerTakesWaitingRequest(t *testing.T) {
 	g.open()
 	if r := held.Response("GET"); r.Body != strconv.Itoa(busy) {
 		t.Errorf("got %v from the held request, want %d", r, busy)
+	}
+}
+
+// RFC 9110, 10.1.1: a client that was told to go on is not told again by the worker
+// that takes over.
+func TestContinueIsSaidOnceOverReload(t *testing.T) {
+	t.Parallel()
+	s := start(t, "--keep-alive", "60", "inputs")
+	old := s.WaitBooted(1)[0]
+	c := s.Dial()
+	c.Send("POST /?read HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+	if got := c.ReadHead(); got != "HTTP/1.1 100 Continue\r\n\r\n" {
+		t.Fatalf("got %q, want 100 Continue", got)
+	}
+	s.Signal(syscall.SIGHUP)
+	if !gowsgitest.Eventually(func() bool { return !hasPeer(old, c) }) {
+		t.Fatal("the old worker keeps the connection")
+	}
+	c.Send("hello")
+	if got := c.ReadHead(); !strings.HasPrefix(got, "HTTP/1.1 200 OK\r\n") {
+		t.Errorf("got %q, want 200", got)
 	}
 }

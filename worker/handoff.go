@@ -147,12 +147,22 @@ func (e *engine) receive(t *thread) bool {
 	return true
 }
 
+// The bits of what putPreface writes first. A worker of a version that did not know
+// travelsContinued looks for a PROXY header again, and finds none.
+const (
+	travelsPreface   = 1 << iota // a PROXY header may still come
+	travelsContinued             // the client has been told to send the content
+)
+
 // putPreface writes what the start of c's connection was: whether a PROXY header may
 // still come, its kind if one came, and its addresses.
 func putPreface(b []byte, c *conn) {
 	clear(b)
 	if c.preface != prefaceDone {
-		b[0] = 1
+		b[0] |= travelsPreface
+	}
+	if c.continued {
+		b[0] |= travelsContinued
 	}
 	if h := c.proxied; h != nil {
 		b[1] = byte(h.Kind)
@@ -169,9 +179,10 @@ func putPreface(b []byte, c *conn) {
 // takePreface reads what putPreface wrote. Whether the peer is believed this worker
 // has judged itself, by its own settings.
 func (e *engine) takePreface(c *conn, b []byte) {
-	if b[0] == 0 {
+	if b[0]&travelsPreface == 0 {
 		c.preface = prefaceDone
 	}
+	c.continued = b[0]&travelsContinued != 0
 	h := proxy.Header{Kind: proxy.Kind(b[1])}
 	if h.Kind == proxy.None {
 		return

@@ -90,7 +90,7 @@ var errBodyGone = &http1.Error{Status: 400, Reason: "the client disconnected bef
 func (t *thread) readSocket(p []byte) (int, *http1.Error) {
 	c := t.c
 	if t.expectsContinue() {
-		rawSend(c.fd, continueLine)
+		t.send(continueLine, nil, false) // behind early hints, perhaps
 	}
 	for {
 		n, errno := rawRecv(c.fd, p)
