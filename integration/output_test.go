@@ -299,11 +299,16 @@ func TestCloseIsCalled(t *testing.T) {
 					waitClosed(who)
 				}
 			}
-			// The client goes away in the middle: with a FIN, with a reset.
-			for _, how := range []string{"close", "reset"} {
+			// The client goes away in the middle: with a FIN, with a reset, and when
+			// nothing is sent to it that would tell.
+			for _, how := range []string{"close", "reset", "head", "length"} {
+				method := "GET"
+				if how == "head" {
+					method = "HEAD"
+				}
 				g := newGate(t)
 				c := s.Dial()
-				c.Send("GET /closing_endless?name=" + how + "&gate=" + url.QueryEscape(g.path) + " HTTP/1.1\r\nHost: x\r\n\r\n")
+				c.Send(method + " /closing_endless?name=" + how + "&gate=" + url.QueryEscape(g.path) + " HTTP/1.1\r\nHost: x\r\n\r\n")
 				g.waitStarted(1)
 				c.ReadHead()
 				if how == "reset" {

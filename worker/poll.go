@@ -117,6 +117,14 @@ func pollNow(fd int, events int16) int16 {
 	return pfd.Revents
 }
 
+// atEOF reports whether there is nothing more to come from the peer of fd, nor to read.
+func atEOF(fd int) bool {
+	var b [1]byte
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b)), uintptr(len(b)),
+		unix.MSG_PEEK, 0, 0)
+	return errno == 0 && n == 0 || errno == unix.ECONNRESET
+}
+
 // awaitFD blocks until fd has one of the events or ms milliseconds have passed.
 func awaitFD(fd int, events int16, ms int) (ready bool) {
 	fds := [1]unix.PollFd{{Fd: int32(fd), Events: events}}

@@ -107,7 +107,10 @@ func (t *thread) Write(p []byte, last, mayBlock bool) (python.Code, string) {
 		}
 		head = t.openResponse(complete)
 	}
-	p = t.bound(p, last)
+	n := len(p)
+	if p = t.bound(p, last); len(p) == 0 && n > 0 && head == nil && t.leftUnheard() {
+		return python.Gone, ""
+	}
 	code := t.sendPart(head, p, last, mayBlock)
 	if code != python.Gone {
 		t.sent += int64(len(p))
@@ -154,6 +157,17 @@ func (t *thread) bound(p []byte, last bool) []byte {
 		}
 	}
 	return p
+}
+
+// leftUnheard reports whether the client has left, where nothing more is sent that
+// would tell: content without end that is dropped would otherwise go on without end.
+// Who has only ended its sending looks the same, and has the whole response.
+func (t *thread) leftUnheard() bool {
+	c := t.c
+	if _, end := c.content(); !c.behind && c.n == end && atEOF(c.fd) {
+		c.gone = true
+	}
+	return c.gone
 }
 
 // requestLine names the request on the log.
