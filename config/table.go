@@ -170,8 +170,9 @@ var table = []setting{
 	{
 		name: "worker_class", flag: "worker-class", short: "k", meta: "NAME", section: sectionWorkers,
 		defaults: []string{"sync"},
-		doc:      "sync or gthread; sync with more than one thread is gthread.",
-		accessor: checked(func(c *Config) *string { return &c.WorkerClass }, parseWorkerClass),
+		doc: "sync or gthread; sync with more than one thread is gthread. The paths of gunicorn's own two classes " +
+			"mean the same, and in a Python file the classes themselves.",
+		accessor: checked(func(c *Config) *string { return &c.WorkerClass }, parseWorkerClass).orClass(),
 	},
 	{
 		name: "threads", flag: "threads", meta: "INT", section: sectionWorkers,

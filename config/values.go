@@ -312,24 +312,6 @@ func parsePath(s string) (string, error) {
 	return s, nil
 }
 
-// parseWorkerClass takes the two classes there are, by gunicorn's short names.
-func parseWorkerClass(s string) (string, error) {
-	switch s {
-	case "sync", "gthread":
-		return s, nil
-	case "gevent", "gevent_wsgi", "gevent_pywsgi", "eventlet", "tornado":
-		return "", errors.New("green threads are not supported: use gthread with --threads")
-	}
-	name := strings.ToLower(s)
-	if strings.Contains(name, "asgi") || strings.Contains(name, "uvicorn") || strings.Contains(name, "aiohttp") {
-		return "", errors.New("only WSGI applications are supported: use sync or gthread")
-	}
-	if strings.ContainsAny(s, ".:#") {
-		return "", errors.New("Python worker classes are not supported: use sync or gthread")
-	}
-	return "", errors.New("use sync or gthread")
-}
-
 // parseEnv checks one KEY=VALUE.
 func parseEnv(s string) (string, error) {
 	if key, _, ok := strings.Cut(s, "="); !ok || key == "" {

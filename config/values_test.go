@@ -184,23 +184,45 @@ func TestBadValues(t *testing.T) {
 
 func TestWorkerClass(t *testing.T) {
 	t.Parallel()
+	const (
+		green = "event loops in Python and green threads are not supported: use gthread with --threads, as many as requests shall run at a time"
+		asgi  = "only WSGI applications are supported: use sync or gthread, or wrap the application (asgiref, a2wsgi)"
+		own   = "worker classes of one's own are not supported: use sync or gthread, and hooks for what the class adds"
+	)
 	for class, hint := range map[string]string{
-		"gevent":                            "green threads are not supported: use gthread with --threads",
-		"eventlet":                          "green threads are not supported: use gthread with --threads",
-		"gevent_pywsgi":                     "green threads are not supported: use gthread with --threads",
-		"tornado":                           "green threads are not supported: use gthread with --threads",
-		"asgi":                              "only WSGI applications are supported: use sync or gthread",
-		"uvicorn.workers.UvicornWorker":     "only WSGI applications are supported: use sync or gthread",
-		"aiohttp.GunicornWebWorker":         "only WSGI applications are supported: use sync or gthread",
-		"gunicorn.workers.sync.SyncWorker":  "Python worker classes are not supported: use sync or gthread",
-		"egg:gunicorn#sync":                 "Python worker classes are not supported: use sync or gthread",
-		"my.Worker":                         "Python worker classes are not supported: use sync or gthread",
-		"SYNC":                              "use sync or gthread",
-		"":                                  "use sync or gthread",
-		"meinheld.gmeinheld.MeinheldWorker": "Python worker classes are not supported: use sync or gthread",
+		"gevent":                                green,
+		"eventlet":                              green,
+		"gevent_pywsgi":                         green,
+		"tornado":                               green,
+		"gunicorn.workers.ggevent.GeventWorker": green,
+		"gunicorn.workers.geventlet.EventletWorker": green,
+		"gunicorn.workers.gtornado.TornadoWorker":   green,
+		"egg:meinheld#gunicorn_worker":              green,
+		"meinheld.gmeinheld.MeinheldWorker":         green,
+		"asgi":                                      asgi,
+		"gunicorn.workers.gasgi.ASGIWorker":         asgi,
+		"uvicorn.workers.UvicornWorker":             asgi,
+		"uvicorn_worker.UvicornH11Worker":           asgi,
+		"aiohttp.GunicornWebWorker":                 asgi,
+		"my.Worker":                                 own,
+		"gunicorn.workers.base.Worker":              own,
+		"egg:mine#worker":                           own,
+		"SYNC":                                      "use sync or gthread",
+		"":                                          "use sync or gthread",
 	} {
 		_, err := Load([]string{"--worker-class=" + class, "app"}, environ(nil), t.TempDir())
 		wantError(t, err, 1, "invalid value for worker_class: '"+class+"': "+hint)
+	}
+	for class, want := range map[string]string{
+		"gunicorn.workers.sync.SyncWorker":      "sync",
+		"gunicorn.workers.gthread.ThreadWorker": "gthread",
+		"egg:gunicorn#sync":                     "sync",
+		"egg:gunicorn#gthread":                  "gthread",
+	} {
+		cmd, err := Load([]string{"-k", class, "app"}, environ(nil), t.TempDir())
+		if err != nil || cmd.Config.WorkerClass != want {
+			t.Errorf("-k %s: %v, want %s", class, err, want)
+		}
 	}
 }
 

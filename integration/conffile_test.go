@@ -238,3 +238,29 @@ def child_exit(server, worker): server.log.info("child %s exited", worker.pid)
 	waitWorkers(t, s, 1, worker)
 	s.GetOK("/")
 }
+
+// gunicorn: worker_class. A file may name gunicorn's own classes by their paths, or
+// give the class itself, where gunicorn is installed.
+func TestWorkerClassOfGunicorn(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	workers := filepath.Join(dir, "gunicorn", "workers")
+	mkdir(t, workers)
+	write(t, filepath.Dir(workers), "__init__.py", "")
+	write(t, workers, "__init__.py", "")
+	write(t, workers, "gthread.py", "class ThreadWorker:\n    pass\n")
+	write(t, dir, "class.conf.py", "from gunicorn.workers.gthread import ThreadWorker\nworker_class = ThreadWorker\n")
+	write(t, dir, "path.conf.py", "worker_class = 'gunicorn.workers.gthread.ThreadWorker'\n")
+	write(t, dir, "own.conf.py", "from gunicorn.workers.gthread import ThreadWorker\nclass Mine(ThreadWorker):\n    pass\nworker_class = Mine\n")
+	write(t, dir, "app.py", version(1))
+	for _, file := range []string{"class.conf.py", "path.conf.py"} {
+		s := gowsgitest.Start(t, gowsgitest.Config{Dir: dir, Args: []string{"-c", file, "app"}})
+		s.Log.Wait(t, `Using worker: gthread`)
+		s.GetOK("/")
+		stops(t, s)
+	}
+	r := gowsgitest.Run(t, gowsgitest.Config{Dir: dir, Args: []string{"-c", "own.conf.py", "app"}})
+	if r.Code != 1 || !strings.Contains(r.Stderr, "Mine") || !strings.Contains(r.Stderr, "use sync or gthread") {
+		t.Errorf("exit code %d, %q", r.Code, r.Stderr)
+	}
+}
