@@ -423,7 +423,7 @@ var table = []setting{
 	},
 	{
 		name: "daemon", flag: "daemon", short: "D", section: sectionMechanics,
-		doc:      "Go on in the background, in a session of its own, once the server listens; standard output and error then lead nowhere, so that logs need files.",
+		doc:      "Go on in the background, in a session of its own, once a worker serves; a start that fails ends the command with its exit code and errors. Standard output and error then lead nowhere, so that logs need files.",
 		accessor: boolean(func(c *Config) *bool { return &c.Daemon }),
 	},
 	{

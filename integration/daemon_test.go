@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"gowsgi/internal/gowsgitest"
 )
@@ -134,13 +133,65 @@ func TestDaemonThatCannotStart(t *testing.T) {
 	}
 	defer busy.Close()
 	log := filepath.Join(dir, "log")
-	begin := time.Now()
 	output, code := daemon(t, dir, "-b", busy.Addr().String(), "--error-logfile", log, "app")
-	if code != 1 || !strings.Contains(output, "the daemon could not start") || !strings.Contains(read(t, log), "Connection in use") {
-		t.Errorf("exit code %d after %v, %q, the log says\n%s", code, time.Since(begin), output, read(t, log))
+	if code != 1 || !strings.Contains(output, "Connection in use") || !strings.Contains(output, "the daemon could not start") ||
+		!strings.Contains(read(t, log), "Connection in use") {
+		t.Errorf("exit code %d, %q, the log says\n%s", code, output, read(t, log))
 	}
 	output, code = daemon(t, dir, "-u", "no-such-user", "app")
 	if code != 1 || !strings.Contains(output, "No such user") {
 		t.Errorf("exit code %d, %q", code, output)
 	}
+}
+
+// The command waits until the application is loaded, and ends as the start does, with
+// the traceback on its standard error. Nothing is left behind.
+func TestDaemonWhoseApplicationDoesNotLoad(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, source string
+		args         []string
+		code         int
+		want         string
+	}{
+		{"the import raises", "raise ValueError('broken')\n", nil, 3, "raise ValueError('broken')"},
+		{"no application", "x = 1\n", nil, 4, "Failed to find attribute 'application' in 'app'"},
+		{"preloaded", "raise ValueError('broken')\n", []string{"--preload"}, 3, "raise ValueError('broken')"},
+		{"several workers", "raise ValueError('broken')\n", []string{"-w", "4"}, 3, "raise ValueError('broken')"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			write(t, dir, "app.py", tt.source)
+			log, pidfile := filepath.Join(dir, "log"), filepath.Join(dir, "pid")
+			args := append(tt.args, "-b", "127.0.0.1:0", "-p", pidfile, "--error-logfile", log, "app")
+			output, code := daemon(t, dir, args...)
+			if code != tt.code || strings.Count(output, tt.want) != 1 || !strings.Contains(output, "the daemon could not start") {
+				t.Errorf("exit code %d, want %d, %q, want once %q", code, tt.code, output, tt.want)
+			}
+			if strings.Count(read(t, log), tt.want) != 1 {
+				t.Errorf("the log says\n%s", read(t, log))
+			}
+			if exists(pidfile) {
+				t.Error("the pid file is left")
+			}
+		})
+	}
+}
+
+// With --reload a start that fails waits for a file to change: the daemon is there, and
+// the command says what is wrong.
+func TestDaemonThatWaitsForAChange(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "app.py", "raise ValueError('broken')\n")
+	log, pidfile := filepath.Join(dir, "log"), filepath.Join(dir, "pid")
+	output, code := daemon(t, dir, "--reload", "-b", "127.0.0.1:0", "-p", pidfile, "--error-logfile", log, "app")
+	if code != 0 || !strings.Contains(output, "ValueError: broken") {
+		t.Errorf("exit code %d, %q", code, output)
+	}
+	pid := atoi(t, read(t, pidfile))
+	stopDaemon(t, pid)
+	signal(t, pid, syscall.SIGTERM)
+	leaves(t, pid)
 }

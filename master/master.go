@@ -48,9 +48,8 @@ type Options struct {
 	FindPython func(ctx context.Context, explicit, dir string, getenv func(string) string) (ipc.Python, error)
 	// SpawnerImage returns what a spawner for that interpreter is started with.
 	SpawnerImage func(ipc.Python) []byte
-	// Started is called once, when the start has succeeded: the server listens, its
-	// log and pid file are there. Optional.
-	Started func()
+	// Starter is whoever waits for the start, if somebody does. Optional.
+	Starter Starter
 	// SetTitle shows the process title. Optional.
 	SetTitle func(title string)
 }
@@ -126,6 +125,7 @@ type Master struct {
 
 	everReady     bool // a worker of this master was ready once
 	announced     bool // READY=1 was sent
+	starterTold   bool // Starter.Started was called
 	lastTraceback string
 	history       history
 	// lastCheck is when workers were last looked at, nextCheck when they will be.
@@ -256,9 +256,6 @@ func (m *Master) serve() (int, error) {
 	case err != nil:
 		return 0, err
 	}
-	if m.opts.Started != nil {
-		m.opts.Started()
-	}
 	m.loop()
 	level := zerolog.InfoLevel
 	if m.stop.code != 0 {
@@ -324,6 +321,7 @@ func (m *Master) step(now time.Time) {
 	}
 	m.endReload()
 	m.sweepListeners()
+	m.tellStarter(now)
 	m.retireSurplus(now)
 	for m.wantsWorker() && !now.Before(m.backoff.until) {
 		m.spawn(now)
@@ -351,6 +349,7 @@ func (m *Master) wake(now time.Time) time.Duration {
 		}
 	}
 	until(m.nextCheck)
+	until(m.starterDue())
 	if m.leaving != nil {
 		until(m.leaveAt)
 	}

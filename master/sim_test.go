@@ -43,6 +43,8 @@ type sim struct {
 	oom oomCount
 	// noTerminal: the master belongs to no terminal.
 	noTerminal bool
+	// starter waits for the start, nil: nobody does.
+	starter *simStarter
 	// upgrades are the new masters that were started, startErr why none can be.
 	upgrades []*simTwin
 	startErr error
@@ -126,6 +128,9 @@ func simulateWith(t *testing.T, cfg config.Config, script func(*proc), change, b
 			Reload:     func(context.Context) (*Loaded, error) { return &Loaded{Config: s.next}, s.reload },
 			FindPython: func(ctx context.Context, _, _ string, _ func(string) string) (ipc.Python, error) { return s.find(ctx) },
 		}, s.env())
+		if s.starter != nil {
+			s.master.opts.Starter = s.starter
+		}
 		s.forked = strings.Contains(t.Name(), "Forked")
 		go func() { s.code <- s.master.Run() }()
 		body(s)

@@ -148,7 +148,7 @@ func (m *Master) openLog(cfg *config.Config) error {
 	m.logFile = file
 	go m.outlets.Close(outletWait) // which ends by itself, and must not hold the loop up
 	m.outlets, m.metrics = outlet.Open(cfg.Outlets(m.env.pid)), metrics{}
-	m.log = logging.New(file, cfg.LogFormat, cfg.LogLevel, m.env.pid, m.outlets.Sinks()...)
+	m.log = logging.New(file, cfg.LogFormat, cfg.LogLevel, m.env.pid, m.sinks(cfg)...)
 	if old != nil {
 		return old.Close()
 	}

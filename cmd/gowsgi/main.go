@@ -107,7 +107,7 @@ func run(title *sys.Title, stdout, stderr io.Writer) int {
 	}
 	switch {
 	case d != nil:
-		opts.Started = d.Started
+		opts.Starter = d
 	case cmd.Config.Daemon && !opts.Check && !master.Succeeds(opts.Environ):
 		if file != nil {
 			file.Discard() // the daemon executes it again

@@ -12,7 +12,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,9 +31,9 @@ const daemonFD = 100
 const daemonUmask = 0o022
 
 // Start starts this program again, in a session of its own and, unless keepStdio,
-// with standard streams that lead nowhere, and blocks until it has started: it
-// returns 0 after the other process has called Started, else its exit code.
-// gunicorn: daemon, enable_stdio_inheritance.
+// with standard streams that lead nowhere, and blocks until it is known how the start
+// went: it returns 0 after the other process has called Started, else its exit code.
+// The other process bounds the wait. gunicorn: daemon, enable_stdio_inheritance.
 func Start(keepStdio bool, stderr io.Writer) (int, error) {
 	if os.Getenv("NOTIFY_SOCKET") != "" {
 		fmt.Fprintln(stderr, "Warning: you shouldn't specify `daemon = True` when launching by systemd with `Type = notify`")
@@ -76,7 +78,7 @@ func Start(keepStdio bool, stderr io.Writer) (int, error) {
 	case err == nil:
 		return 0, nil // told to stop while starting
 	case errors.As(err, &exit) && exit.ExitCode() > 0:
-		fmt.Fprintln(stderr, "gowsgi: the daemon could not start; its error log may say more")
+		fmt.Fprintf(stderr, "gowsgi: the daemon could not start (exit code %d)\n", exit.ExitCode())
 		return exit.ExitCode(), nil
 	}
 	return 0, fmt.Errorf("starting the daemon: %w", err)
@@ -87,6 +89,52 @@ type Daemon struct {
 	// Stderr is the standard error of whoever did, until Started.
 	Stderr *os.File
 	pipe   *os.File
+
+	mu sync.Mutex
+	// stderr is Stderr's descriptor, -1 when nothing more is to be written to it.
+	// Guarded by mu.
+	stderr int
+}
+
+// showWait bounds how long an error waits for a standard error nobody reads; what
+// comes after it is not shown.
+const showWait = time.Second
+
+// Event implements logging.Sink: whoever waits for the daemon sees its errors until
+// it has started. It may block for showWait, once.
+func (d *Daemon) Event(level string, text []byte, _ bool) {
+	if level != "error" && level != "critical" {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	line := append(slices.Clone(text), '\n')
+	for len(line) > 0 && d.stderr >= 0 {
+		n, err := 0, error(unix.EAGAIN)
+		if writable(d.stderr, showWait) {
+			// A pipe that can be written to has room for so many.
+			n, err = unix.Write(d.stderr, line[:min(len(line), pipeBuf)])
+		}
+		if err != nil && err != unix.EINTR {
+			d.stderr = -1
+			return
+		}
+		line = line[max(n, 0):]
+	}
+}
+
+// pipeBuf is PIPE_BUF of Linux.
+const pipeBuf = 4096
+
+// writable waits until the descriptor can be written to.
+func writable(fd int, wait time.Duration) bool {
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+	for {
+		n, err := unix.Poll(fds, int(wait/time.Millisecond))
+		if err != unix.EINTR {
+			return err == nil && n == 1
+		}
+	}
 }
 
 // Become takes what Start left, nil if this process is no daemon. The variable is
@@ -110,12 +158,16 @@ func Become() *Daemon {
 		unix.CloseOnExec(f.fd)
 		*f.file = os.NewFile(uintptr(f.fd), f.name)
 	}
+	d.stderr = atoi(errs)
 	unix.Umask(daemonUmask)
 	return d
 }
 
-// Started lets whoever waits for the daemon go.
+// Started lets whoever waits for the daemon go. It is called once.
 func (d *Daemon) Started() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.stderr = -1
 	_ = d.Stderr.Close()
 	_, _ = d.pipe.Write([]byte{1})
 	_ = d.pipe.Close()
