@@ -137,10 +137,10 @@ func TestDeathLines(t *testing.T) {
 	t.Parallel()
 	const life = ` \[lived \d+\.\ds, \d+ requests, peak memory \d+\.\d MiB; in GET /crash\?how=%s for \d+\.\ds \(in the application\)\]`
 	for how, want := range map[string]string{
-		"segfault": `\[WARNING\] Worker \(pid:%d\) was sent SIGSEGV!`,
-		"abort":    `\[WARNING\] Worker \(pid:%d\) was sent SIGABRT!`,
+		"segfault": `\[ERROR\] Worker \(pid:%d\) was sent SIGSEGV!`,
+		"abort":    `\[ERROR\] Worker \(pid:%d\) was sent SIGABRT!`,
 		"kill":     `\[ERROR\] Worker \(pid:%d\) was sent SIGKILL! (Not for want of memory: somebody sent it|Perhaps out of memory\?)`,
-		"0":        `\[WARNING\] Worker \(pid:%d\) exited with code 0\.`,
+		"0":        `\[ERROR\] Worker \(pid:%d\) exited with code 0\.`,
 		"7":        `\[ERROR\] Worker \(pid:%d\) exited with code 7\.`,
 	} {
 		t.Run(how, func(t *testing.T) {

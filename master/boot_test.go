@@ -140,7 +140,7 @@ func TestBackoffEndsWhenAWorkerLives(t *testing.T) {
 		if gap := s.life(8).started.Sub(s.life(7).ended); gap != 0 {
 			t.Errorf("an old worker was replaced after %v, want at once", gap)
 		}
-		s.logs("[WARNING] Worker (pid:101) was sent SIGSEGV! [lived", 1)
+		s.logs("[ERROR] Worker (pid:101) was sent SIGSEGV! [lived", 1)
 	})
 }
 

@@ -28,6 +28,9 @@ func (m *Master) logDeath(w *worker, now time.Time) {
 	age := now.Sub(w.spawned)
 	served := w.board.sb.Slot(w.slot).Requests.Load()
 	inFlight := w.inFlight(m.clock.Now())
+	if level == zerolog.WarnLevel && len(inFlight) > 0 {
+		level = zerolog.ErrorLevel // it took requests along
+	}
 	e := m.log.WithLevel(level).Int("worker", w.pid).Dur("lived_ms", age).
 		Uint64("requests", served).Int64("memory_peak", w.maxRSS)
 	if w.exit.Signaled() {
@@ -94,10 +97,8 @@ func deathText(w *worker) (zerolog.Level, string) {
 		return say(zerolog.ErrorLevel, "was sent SIGKILL! Not for want of memory: somebody sent it")
 	case w.strange():
 		return say(zerolog.ErrorLevel, "was sent SIGKILL! Perhaps out of memory?")
-	case st.Signaled() && (st.Signal() == unix.SIGTERM || st.Signal() == unix.SIGQUIT && w.state == draining):
-		return say(zerolog.InfoLevel, "was sent %s!", unix.SignalName(st.Signal()))
 	case st.Signaled():
-		return say(zerolog.WarnLevel, "was sent %s!", unix.SignalName(st.Signal()))
+		return say(signalLevel(st.Signal(), w.state == draining), "was sent %s!", unix.SignalName(st.Signal()))
 	case st.ExitStatus() != 0:
 		return say(zerolog.ErrorLevel, "exited with code %d.", st.ExitStatus())
 	case w.state == draining:
@@ -106,6 +107,20 @@ func deathText(w *worker) (zerolog.Level, string) {
 	}
 	// Nobody asked it to leave.
 	return say(zerolog.WarnLevel, "exited with code 0.")
+}
+
+// signalLevel returns the level of a death by a signal that was not SIGKILL. A fault
+// in the application's code is for somebody to mend, as an exit code is (gunicorn: a
+// warning); a worker that somebody has told to leave is replaced, and that is all.
+func signalLevel(sig unix.Signal, asked bool) zerolog.Level {
+	switch sig {
+	case unix.SIGTERM, unix.SIGQUIT, unix.SIGINT:
+		if asked {
+			return zerolog.InfoLevel
+		}
+		return zerolog.WarnLevel
+	}
+	return zerolog.ErrorLevel
 }
 
 // requestText names a request; the record of one may be torn.

@@ -141,3 +141,46 @@ func TestDeathLineCannotBeForged(t *testing.T) {
 		s.logs(`was sent SIGSEGV! [lived 21.0s, 0 requests, peak memory 45.0 MiB; in GET /x\n`, 1)
 	})
 }
+
+// An error is what somebody has to act on: the application broke, or a worker was
+// killed. One that left because it was told to is none.
+func TestLevelOfADeath(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		end  func(*proc)
+		want string
+	}{
+		{"fault", func(p *proc) { p.die(unix.SIGSEGV) }, "[ERROR] Worker (pid:101) was sent SIGSEGV!"},
+		{"abort", func(p *proc) { p.die(unix.SIGABRT) }, "[ERROR] Worker (pid:101) was sent SIGABRT!"},
+		{"bad address", func(p *proc) { p.die(unix.SIGBUS) }, "[ERROR] Worker (pid:101) was sent SIGBUS!"},
+		{"a signal nobody handles", func(p *proc) { p.die(unix.SIGVTALRM) }, "[ERROR] Worker (pid:101) was sent SIGVTALRM!"},
+		{"killed", func(p *proc) { p.die(unix.SIGKILL) }, "[ERROR] Worker (pid:101) was sent SIGKILL!"},
+		{"exit code", func(p *proc) { p.exit(9) }, "[ERROR] Worker (pid:101) exited with code 9."},
+		{"told to leave by somebody", func(p *proc) { p.die(unix.SIGTERM) }, "[WARNING] Worker (pid:101) was sent SIGTERM!"},
+		{"left by itself", func(p *proc) { p.exit(0) }, "[WARNING] Worker (pid:101) exited with code 0."},
+		{"told to leave", func(p *proc) { p.wait(time.Hour); p.die(unix.SIGTERM) }, "[INFO] Worker (pid:101) was sent SIGTERM!"},
+		{"a fault while it leaves", func(p *proc) { p.wait(time.Hour); p.die(unix.SIGSEGV) }, "[ERROR] Worker (pid:101) was sent SIGSEGV!"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			script := func(p *proc) {
+				p.boots()
+				if p.oldOne(1) {
+					p.sleep(20 * time.Second)
+					tt.end(p)
+				}
+				p.serve(0)
+			}
+			known := func(s *sim) { s.oom = oomCount{known: true} }
+			simulateWith(t, config.Config{Workers: 1}, script, known, func(s *sim) {
+				s.settled(1)
+				time.Sleep(25 * time.Second)
+				if s.started() == 1 {
+					s.signal(unix.SIGHUP)
+				}
+				s.until("replaced", func() bool { return s.started() == 2 })
+				s.settled(1)
+				s.logs(tt.want, 1)
+			})
+		})
+	}
+}
