@@ -110,8 +110,10 @@ func (m *Master) statusLine() string {
 	switch {
 	case m.stop != nil || m.leaving != nil:
 		return fmt.Sprintf("stopping, %d workers left", len(m.workers))
-	case m.history.failed != "":
+	case m.history.reload.reason != "":
 		return fmt.Sprintf("%d of %d workers ready; the last reload failed", ready, m.target)
+	case m.history.boot.reason != "":
+		return fmt.Sprintf("%d of %d workers ready; workers do not start", ready, m.target)
 	}
 	return fmt.Sprintf("%d of %d workers ready", ready, m.target)
 }

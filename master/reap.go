@@ -168,6 +168,7 @@ func (m *Master) workerReady(w *worker) {
 	m.nextCheck = time.Time{} // other limits hold from here
 	m.everReady = true
 	m.lastTraceback = ""
+	m.history.boot = failure{}
 	w.surge = false
 	if w.reopen {
 		m.signalWorker(w, unix.SIGUSR1)
@@ -186,6 +187,9 @@ func (m *Master) bootFailed(w *worker) {
 	m.followTraceback(w, msg.Traceback)
 	switch tb := msg.Traceback + "\n" + msg.Error; {
 	case m.undecided(w):
+		// Which shows it: a worker that is missing later fails with the same one, for
+		// what is broken is on the disk.
+		m.lastTraceback = tb
 		m.abandonReload(msg.Error, msg.Traceback)
 		return
 	case tb == m.lastTraceback:
@@ -194,6 +198,7 @@ func (m *Master) bootFailed(w *worker) {
 		m.lastTraceback = tb
 		m.logBootFailure(w)
 	}
+	m.bootBroken(msg.Error, msg.Traceback)
 	if !m.everReady && m.watch == nil { // else a file may change that repairs it
 		m.stopAtBoot(w.bootFailed.Code)
 	}
@@ -237,8 +242,12 @@ func (m *Master) bury(w *worker) {
 		return
 	}
 	m.backoff.died(w.wave, now.Sub(w.spawned), now)
-	if wasBooting && m.undecided(w) {
+	switch {
+	case wasBooting && m.undecided(w):
 		m.abandonReload("worker died before it was ready", "")
+	case wasBooting && w.bootFailed == nil:
+		_, text := deathText(w)
+		m.bootBroken(text, "")
 	}
 	if delay := m.backoff.until.Sub(now); delay > 0 && m.wantsWorker() {
 		m.log.Info().Dur("delay_ms", delay).Int("deaths", m.backoff.fails).

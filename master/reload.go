@@ -248,7 +248,7 @@ func (m *Master) endReload() {
 		return
 	}
 	m.reload = nil
-	m.history.failed, m.history.failedTB = "", ""
+	m.history.reload = failure{}
 	m.log.Info().Int("workers", ready).Msgf("Reload complete: %d workers", ready)
 	m.notify("READY=1")
 }
@@ -276,7 +276,7 @@ func (m *Master) abandonReload(reason, traceback string) {
 }
 
 func (m *Master) reloadFailed(reason, traceback string) {
-	m.history.failed, m.history.failedAt, m.history.failedTB = reason, time.Now(), traceback
+	m.history.reload = failure{reason, traceback, time.Now()}
 	e := m.log.Error().Str("reason", reason)
 	if traceback != "" {
 		e = e.Str("traceback", traceback)

@@ -220,6 +220,7 @@ func (m *Master) spawn(now time.Time) {
 	w, err := m.startWorker(now)
 	if err != nil {
 		m.log.Error().Err(err).Msg("Worker could not be started")
+		m.bootBroken(err.Error(), "")
 		// As if it had died at once.
 		m.backoff.died(m.backoff.wave, 0, now)
 		if m.reload != nil && !m.reload.committed {

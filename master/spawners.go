@@ -438,6 +438,7 @@ func (e respawnedEvent) apply(m *Master) {
 		m.spawnerBackoff.died(m.spawnerBackoff.wave, 0, now)
 		m.log.Error().Str("traceback", tracebackOf(e.err)).Dur("delay_ms", m.spawnerBackoff.until.Sub(now)).
 			Msgf("Spawner could not be started: %v", e.err)
+		m.bootBroken(e.err.Error(), tracebackOf(e.err))
 	case e.err == nil:
 		m.gen.spawner = e.gen.spawner
 	}

@@ -17,14 +17,32 @@ import (
 
 // history is what the status says of the past.
 type history struct {
-	started  time.Time
-	gone     ipc.GoneStatus
-	failed   string // why the last reload failed, "" if it did not
-	failedAt time.Time
-	failedTB string
+	started time.Time
+	gone    ipc.GoneStatus
+	// reload is how the last reload failed, boot how the last start of a worker did.
+	reload, boot failure
 	// published is the status as it was written last; fd its file, -1 before.
 	published []byte
 	fd        int
+}
+
+// failure is why something failed and when; reason is "" if it did not.
+type failure struct {
+	reason, traceback string
+	at                time.Time
+}
+
+// when returns the time of a failure, nil if there was none.
+func (f *failure) when() *time.Time {
+	if f.reason == "" {
+		return nil
+	}
+	return &f.at
+}
+
+// bootBroken notes that a worker could not start, until one can.
+func (m *Master) bootBroken(reason, traceback string) {
+	m.history.boot = failure{reason, traceback, time.Now()}
 }
 
 // publish writes the master's status for `gowsgi status`, if it has changed: into
@@ -61,11 +79,14 @@ func (m *Master) status() *ipc.Status {
 		Listeners: []string{}, Workers: []ipc.WorkerStatus{}, Gone: m.history.gone,
 		Reload: ipc.ReloadStatus{
 			InProgress: m.preparing || m.reload != nil, Generation: m.gen.n,
-			Failed: m.history.failed, Traceback: m.history.failedTB,
+			Failed: m.history.reload.reason, FailedAt: m.history.reload.when(), Traceback: m.history.reload.traceback,
+		},
+		Boot: ipc.BootStatus{
+			Failed: m.history.boot.reason, FailedAt: m.history.boot.when(), Traceback: m.history.boot.traceback,
 		},
 	}
-	if m.history.failed != "" {
-		s.Reload.FailedAt = &m.history.failedAt
+	if next := m.backoff.until; m.stop == nil && m.wantsWorker() && next.After(time.Now()) {
+		s.Boot.Next = &next
 	}
 	switch {
 	case m.stop != nil || m.leaving != nil:

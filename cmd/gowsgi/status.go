@@ -17,7 +17,7 @@ import (
 // Exit codes of the status command.
 const (
 	statusGood = 0
-	// statusBad: no worker serves, or the last reload failed.
+	// statusBad: no worker serves, the last reload failed, or workers do not start.
 	statusBad = 1
 	// statusUnknown: there is no master to ask, or the command is wrong.
 	statusUnknown = 2

@@ -22,11 +22,10 @@ func (r *Report) Print(w io.Writer) {
 	if r.Reload.InProgress {
 		fmt.Fprintln(w, "reload in progress")
 	}
-	if r.Reload.Failed != "" {
-		fmt.Fprintf(w, "LAST RELOAD FAILED %s ago: %s\n", ago(*r.Reload.FailedAt), r.Reload.Failed)
-		if r.Reload.Traceback != "" {
-			fmt.Fprintln(w, strings.TrimRight(r.Reload.Traceback, "\n"))
-		}
+	printFailure(w, "LAST RELOAD FAILED", r.Reload.FailedAt, r.Reload.Failed, r.Reload.Traceback)
+	printFailure(w, "WORKERS DO NOT START: LAST TRIED", r.Boot.FailedAt, r.Boot.Failed, r.Boot.Traceback)
+	if r.Boot.Next != nil {
+		fmt.Fprintf(w, "next worker in %.1fs\n", max(time.Until(*r.Boot.Next), 0).Seconds())
 	}
 	if len(r.Workers) == 0 {
 		return
@@ -47,6 +46,17 @@ func (r *Report) Print(w io.Writer) {
 		for _, q := range k.InFlight {
 			fmt.Fprintf(w, "%d: %q for %.1fs, %s, from %s\n", k.PID, strings.TrimSpace(q.Method+" "+q.Target), q.Seconds, q.Phase, orDash(q.Addr))
 		}
+	}
+}
+
+// printFailure says what failed and when, if something did.
+func printFailure(w io.Writer, what string, at *time.Time, reason, traceback string) {
+	if reason == "" || at == nil {
+		return
+	}
+	fmt.Fprintf(w, "%s %s ago: %s\n", what, ago(*at), reason)
+	if traceback != "" {
+		fmt.Fprintln(w, strings.TrimRight(traceback, "\n"))
 	}
 }
 

@@ -57,8 +57,10 @@ type Request struct {
 }
 
 // Healthy reports whether the service is as it should be: at least one worker
-// serves, and the last reload did not fail.
-func (r *Report) Healthy() bool { return r.Ready > 0 && r.Reload.Failed == "" }
+// serves, the last reload did not fail, and neither does the start of workers.
+func (r *Report) Healthy() bool {
+	return r.Ready > 0 && r.Reload.Failed == "" && r.Boot.Failed == ""
+}
 
 // Errors of Read and Find.
 var (

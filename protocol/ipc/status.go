@@ -29,6 +29,7 @@ type Status struct {
 	// Twin is the pid of another master during an upgrade, 0 without one.
 	Twin    int            `json:"twin,omitempty"`
 	Reload  ReloadStatus   `json:"reload"`
+	Boot    BootStatus     `json:"boot"`
 	Gone    GoneStatus     `json:"gone"`
 	Workers []WorkerStatus `json:"workers"`
 }
@@ -42,6 +43,17 @@ type ReloadStatus struct {
 	Failed    string     `json:"failed,omitempty"`
 	FailedAt  *time.Time `json:"failed_at,omitempty"`
 	Traceback string     `json:"traceback,omitempty"`
+}
+
+// BootStatus is how the start of workers goes, outside of reloads.
+type BootStatus struct {
+	// Failed is why the last worker to start did not get ready, "" if it did; FailedAt
+	// when that was.
+	Failed    string     `json:"failed,omitempty"`
+	FailedAt  *time.Time `json:"failed_at,omitempty"`
+	Traceback string     `json:"traceback,omitempty"`
+	// Next is when the next one is started, if that has to wait.
+	Next *time.Time `json:"next,omitempty"`
 }
 
 // GoneStatus adds up workers that are gone.
