@@ -216,7 +216,10 @@ func TestHooksTimeout(t *testing.T) {
 	h.WaitBooted(1)
 	_ = <-ask(h.Server, "/sleep")
 	h.check(h.wait("worker_abort", 1), "age", 1, "thread", true)
-	h.Log.Wait(t, `File ".*hooked.py", line \d+ in application`)
+	h.Log.Wait(t, `Worker \(pid:\d+\) was ended after request timeout`)
+	if n := h.Log.Count(`File ".*hooked.py", line \d+ in application`); n != 1 {
+		t.Errorf("the stack is %d times on the log, want once", n)
+	}
 	h.WaitBooted(2)
 }
 
@@ -228,6 +231,9 @@ func TestHooksTimeoutInC(t *testing.T) {
 	_ = <-ask(h.Server, "/held")
 	h.Log.Wait(t, `File ".*hooked.py", line \d+ in application`)
 	h.Log.Wait(t, fmt.Sprintf(`Worker \(pid:%d\) was ended after request timeout`, first))
+	if n := h.Log.Count(`File ".*hooked.py", line \d+ in application`); n != 1 {
+		t.Errorf("the stack is %d times on the log, want once", n)
+	}
 	h.WaitBooted(2)
 	if calls := h.calls("worker_abort"); len(calls) > 0 {
 		t.Errorf("worker_abort was called: %v", calls)

@@ -52,6 +52,12 @@ func TestTimeout(t *testing.T) {
 			if s.Log.Count(`out of memory`) != 0 {
 				t.Error("the master's own kill is blamed on memory")
 			}
+			if n, of := s.Log.Count(tt.stack+`$`), s.Log.Count(`most recent call first`); n != 1 || of > 4 {
+				t.Errorf("the stack is %d times on the log, of %d threads, want once", n, of)
+			}
+			if n := s.Log.Count(`WORKER TIMEOUT`); n != 1 {
+				t.Errorf("%d lines name the request, want one", n)
+			}
 			if code := s.Stop(); code != 0 {
 				t.Errorf("exit code %d, want 0", code)
 			}

@@ -41,10 +41,10 @@ func (m *Master) requestTimedOut(w *worker, msg ipc.Message, now time.Time) {
 }
 
 // onlyStuck ends a worker that drains and has nothing left but requests that timed
-// out: there is nothing to wait for.
+// out: there is nothing to wait for. Its stacks are on the log since the timeout.
 func (m *Master) onlyStuck(w *worker, now time.Time) {
-	if w.state == draining {
+	if w.state == draining && !w.stuck {
 		w.stuck = true
-		m.abort(w, now, "request", w.gen.cfg.Timeout)
+		m.end(w, 0, now, "request timeout")
 	}
 }

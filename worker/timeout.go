@@ -21,7 +21,7 @@ import (
 //	                 an exception in the thread, for when it runs Python code again
 //	                 the master is told, and has the worker replaced
 //	when replaced    the other calls of the worker are finished
-//	then             the master is told, and ends the process
+//	then             the master is told, and kills the process
 //
 // What the thread waits for its client does not count.
 
@@ -114,45 +114,75 @@ func (e *engine) checkCalls(now int64) {
 		return
 	}
 	e.callsAt = now + min(max(timeout/8, int64(callsOften)), int64(callsRarely))
+	var late []lateCall
 	for _, t := range e.threads {
 		word := t.answer.word.Load()
 		start := t.record.Started()
 		if start == 0 || start == t.stuck || now-start-t.clientWait.sum(now) <= timeout {
 			continue
 		}
-		if !t.py.Taken() { // else how long it takes is the application's business
-			e.timeOut(t, word, start, time.Duration(now-start))
+		if t.py.Taken() { // how long it takes is the application's business
+			continue
 		}
+		if l, ok := e.timeOut(t, word, start, time.Duration(now-start)); ok {
+			late = append(late, l)
+		}
+	}
+	if len(late) == 0 {
+		return
+	}
+	// With a worker_abort hook they are shown behind what it says, and once is enough.
+	hooked := slices.Contains(e.cfg.Hooks, "worker_abort")
+	if !hooked {
+		dumpStacks()
+	}
+	for _, l := range late {
+		e.cutOff(l, !hooked)
 	}
 }
 
-// timeOut ends the call of t that word is of for everybody but t.
-func (e *engine) timeOut(t *thread, word uint32, start int64, took time.Duration) {
-	c := t.c
+// lateCall is a call that has timed out.
+type lateCall struct {
+	t     *thread
+	c     *conn
+	state uint32 // answerTaken or answerCut
+	head  bool   // of a HEAD request
+	took  time.Duration
+}
+
+// timeOut takes the answer of the call of t that word is of, and names it on the log.
+// ok is false if it has ended just now.
+func (e *engine) timeOut(t *thread, word uint32, start int64, took time.Duration) (l lateCall, ok bool) {
 	r, _ := t.record.InFlight(e.clock.Now())
-	state := t.answer.timeOut(word)
-	if state == answerOpen {
-		return // it has ended just now
+	l = lateCall{t: t, c: t.c, head: r.Method == "HEAD", took: took}
+	l.state = t.answer.timeOut(word)
+	if l.state == answerOpen {
+		return l, false
 	}
 	t.stuck = start
 	e.unwound = e.clock.Now() + int64(unwindWait)
 	logging.Critical(&e.log).Str("method", r.Method).Str("target", r.Target).Dur("dur_ms", took).
 		Msgf("WORKER TIMEOUT (pid:%d) %s %s (%.1fs)", os.Getpid(), r.Method, r.Target, took.Seconds())
-	dumpStacks()
-	if state == answerTaken {
-		page := errorPage(504, "the application took too long", r.Method == "HEAD")
+	return l, true
+}
+
+// cutOff ends a call that has timed out for everybody but its thread, in which an
+// exception is raised if that is wanted.
+func (e *engine) cutOff(l lateCall, raise bool) {
+	t, c := l.t, l.c
+	if l.state == answerTaken {
+		page := errorPage(504, "the application took too long", l.head)
 		n, _ := rawSend(c.fd, page)
 		_ = unix.Shutdown(c.fd, unix.SHUT_WR)
-		e.settleTimedOut(t, c, took, contentSent(page, n))
+		e.settleTimedOut(t, c, l.took, contentSent(page, n))
 		t.record.SetAnswered()
 	} else {
 		_ = unix.Shutdown(c.fd, unix.SHUT_RDWR)
 	}
-	// A worker_abort hook runs in Python code, and soon.
-	if !slices.Contains(e.cfg.Hooks, "worker_abort") {
+	if raise { // a worker_abort hook runs in Python code, and soon
 		t.py.Interrupt()
 	}
-	e.group.timedOut(took)
+	e.group.timedOut(l.took)
 }
 
 // dumpStacks has Python's fault handler write the stacks of all threads to the error
