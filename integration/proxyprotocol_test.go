@@ -139,7 +139,7 @@ func TestProxyProtocolModes(t *testing.T) {
 // whole one a silent client is let go, as ever.
 func TestProxyProtocolTakesTooLong(t *testing.T) {
 	t.Parallel()
-	s := start(t, "--proxy-protocol", "auto", "--header-timeout", "1", "probe")
+	s := start(t, "--proxy-protocol", "auto", "--header-timeout", "3", "probe")
 	half, whole := s.Dial(), s.Dial()
 	half.Send(proxyV2[:20])
 	whole.Send(proxyV2)

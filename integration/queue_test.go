@@ -107,7 +107,10 @@ func TestOverdueIsAnsweredInTime(t *testing.T) {
 				}
 			}
 			g.open()
-			s.GetOK("/one")
+			// It may wait for too long, too, until the threads notice.
+			if !gowsgitest.Eventually(func() bool { r := <-ask(s, "/one"); return r.err == nil && r.Status == 200 }) {
+				t.Error("nobody is served afterwards")
+			}
 			for i := range waiting {
 				if countLines(closed, "waiting"+itoa(i)) != 0 {
 					t.Errorf("%d was run after all", i)

@@ -109,7 +109,7 @@ func TestClientTimeouts(t *testing.T) {
 				t.Errorf("got %d bytes: the response was not cut", len(got))
 			}
 			// This client, too, may take too long for such a limit.
-			if !gowsgitest.Eventually(func() bool { return (<-ask(s, "/one")).err == nil }) {
+			if !gowsgitest.Eventually(func() bool { r := <-ask(s, "/one"); return r.err == nil && r.Status == 200 }) {
 				t.Error("nobody is served afterwards")
 			}
 		})
