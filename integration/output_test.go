@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -366,41 +367,53 @@ func TestSlowReader(t *testing.T) {
 	}
 }
 
-// A request body the application leaves unread neither becomes the next request
-// nor makes the answer disappear.
+// A request body the application leaves unread, wholly or in part, neither becomes the
+// next request nor makes the answer disappear.
 func TestUnreadBody(t *testing.T) {
 	t.Parallel()
-	s, _ := startOutputs(t)
+	s, _ := startOutputs(t, "--keep-alive", "1")
 	smuggled := "GET /bad_types HTTP/1.1\r\nHost: x\r\n\r\n"
-	for _, size := range []int{len(smuggled), 100_000, 3_000_000, 30_000_000} {
-		body := smuggled + strings.Repeat("x", size-len(smuggled))
-		for _, chunked := range []bool{false, true} {
-			c := s.Dial()
-			field, content := frame(body, chunked)
-			done := make(chan error, 1)
-			go func() {
-				_, err := c.Conn.Write([]byte("POST /unread HTTP/1.1\r\nHost: x\r\n" + field + "\r\n" + content))
-				done <- err
-			}()
-			if size > 3_000_000 { // as a client that reads only when it has sent all
-				if err := <-done; err != nil {
-					t.Errorf("%d bytes, chunked %v: sending: %v", size, chunked, err)
+	t.Run("all", func(t *testing.T) {
+		for _, target := range []string{"/unread", "/unread_parts"} {
+			for _, size := range []int{len(smuggled), 100_000, 3_000_000, 30_000_000} {
+				body := strings.Repeat(smuggled, size/len(smuggled))
+				for _, chunked := range []bool{false, true} {
+					t.Run(fmt.Sprintf("%s %d chunked %t", target, size, chunked), func(t *testing.T) {
+						t.Parallel()
+						sendUnread(t, s.In(t), target, body, chunked)
+					})
 				}
 			}
-			r := c.Response("POST")
-			if r.Body != "not read" {
-				t.Errorf("%d bytes, chunked %v: got %v", size, chunked, r)
-			}
-			if last := size > 1<<20; last != r.Close {
-				t.Errorf("%d bytes, chunked %v: got %v, the last response: %v", size, chunked, r, last)
-			}
-			// Either the connection goes on behind the body, or it is closed.
-			if r, err := c.TryResponse("POST"); err == nil {
-				t.Errorf("%d bytes, chunked %v: the body was answered with %v", size, chunked, r)
-			}
 		}
-	}
+	})
 	if s.Log.Count(`Error handling`) != 0 {
 		t.Error("a body was served as a request")
+	}
+}
+
+func sendUnread(t *testing.T, s *gowsgitest.Server, target, body string, chunked bool) {
+	c := s.Dial()
+	field, content := frame(body, chunked)
+	done := make(chan error, 1)
+	go func() {
+		_, err := c.Conn.Write([]byte("POST " + target + " HTTP/1.1\r\nHost: x\r\n" + field + "\r\n" + content))
+		done <- err
+	}()
+	if len(body) > 3_000_000 { // as a client that reads only when it has sent all
+		if err := <-done; err != nil {
+			t.Errorf("sending: %v", err)
+		}
+	}
+	r := c.Response("POST")
+	if r.Body != "not read" {
+		t.Errorf("got %v", r)
+	}
+	// That the connection ends can be said if the whole answer is known in time.
+	if last := target == "/unread" && len(body) > 1<<20; last != r.Close {
+		t.Errorf("got %v, the last response: %v", r, r.Close)
+	}
+	// Either the connection goes on behind the body, or it is closed.
+	if r, err := c.TryResponse("POST"); err == nil {
+		t.Errorf("the body was answered with %v", r)
 	}
 }

@@ -377,6 +377,14 @@ def unread(environ, sr, q):
     return [b"not read"]
 
 
+def unread_parts(environ, sr, q):
+    """Has begun its answer before the server can know that the rest is left."""
+    environ["wsgi.input"].read(10)
+    sr("200 OK", TEXT)
+    yield b"not "
+    yield b"read"
+
+
 def read(environ, sr, q):
     data = environ["wsgi.input"].read()
     sr("200 OK", TEXT)
