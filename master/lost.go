@@ -42,9 +42,9 @@ func (m *Master) logLost(w *worker) {
 	for _, r := range lost {
 		pen.Write(lostEntry(r), &accesslog.Ending{Outcome: outcome, Taken: r.Since, App: r.Since, End: m.clock.Now()})
 	}
-	if err := log.Close(); err != nil {
-		m.log.Warn().Err(err).Msg("Closing the access log")
-	}
+	m.lost.Go(func() { // who reads it may be stuck
+		_ = log.Close(outletWait)
+	})
 }
 
 // lostEntry makes what a line says of a request of the scoreboard.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -75,7 +76,9 @@ type Master struct {
 	opts     Options
 	env      env
 	log      zerolog.Logger
-	logFile  *logging.Reopenable
+	logFile  *logging.Queue
+	// lost are the access logs that get lines of dead workers, until they are closed.
+	lost sync.WaitGroup
 	outlets  outlet.Outlets
 	metrics  metrics
 	clock    ipc.Clock
@@ -236,7 +239,7 @@ func (m *Master) Run() int {
 	if err := m.cleanUp(); err != nil {
 		m.log.Warn().Err(err).Msg("cleaning up")
 	}
-	m.outlets.Close(outletWait)
+	m.closeLogs()
 	return code
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -131,28 +132,60 @@ func (m *Master) logListening() {
 
 // openLog sets the logger up, and where else lines and metrics go.
 func (m *Master) openLog(cfg *config.Config) error {
-	file, err := logging.Open(cfg.ErrorLog, unix.Stderr)
+	old := m.logFile
+	file, err := m.openErrorLog(cfg)
 	if err != nil {
 		return err
 	}
-	if err := claimLogs(cfg, file); err != nil {
-		return errors.Join(err, file.Close())
-	}
-	if cfg.CaptureOutput {
-		// Workers inherit both.
-		if err := file.Also(unix.Stdout, unix.Stderr); err != nil {
-			return errors.Join(err, file.Close())
+	err = claimLogs(cfg, file.Reopenable)
+	if err == nil {
+		if cfg.CaptureOutput {
+			err = file.Also(unix.Stdout, unix.Stderr) // workers inherit both
+		} else {
+			err = file.Also()
 		}
 	}
-	old := m.logFile
+	if err != nil {
+		if file != old {
+			err = errors.Join(err, file.Close())
+		}
+		return err
+	}
 	m.logFile = file
 	go m.outlets.Close(outletWait) // which ends by itself, and must not hold the loop up
 	m.outlets, m.metrics = outlet.Open(cfg.Outlets(m.env.pid)), metrics{}
 	m.log = logging.New(file, cfg.LogFormat, cfg.LogLevel, m.env.pid, m.sinks(cfg)...)
-	if old != nil {
-		return old.Close()
+	if old != nil && old != file {
+		go func() { // as above
+			old.Flush(outletWait)
+			_ = old.Close()
+		}()
 	}
 	return nil
+}
+
+// openErrorLog opens the error log. One that keeps its name keeps the lines that wait
+// for its reader.
+func (m *Master) openErrorLog(cfg *config.Config) (*logging.Queue, error) {
+	if old := m.logFile; old != nil && old.Path() == cfg.ErrorLog {
+		return old, old.Reopen()
+	}
+	return logging.OpenQueue(cfg.ErrorLog, unix.Stderr)
+}
+
+// closeLogs sees to it that the last lines get where they are to go, if that takes no
+// longer than outletWait each.
+func (m *Master) closeLogs() {
+	lost := make(chan struct{})
+	go func() { m.lost.Wait(); close(lost) }() // ends with the process
+	select {
+	case <-lost:
+	case <-time.After(outletWait):
+	}
+	if m.logFile != nil {
+		m.logFile.Flush(outletWait)
+	}
+	m.outlets.Close(outletWait)
 }
 
 // claimLogs makes the log files belong to whom the workers run as, who open them
@@ -186,7 +219,7 @@ func claimLogs(cfg *config.Config, errorLog *logging.Reopenable) error {
 func (m *Master) reopenLog() {
 	err := m.logFile.Reopen()
 	if err == nil {
-		err = claimLogs(m.gen.cfg, m.logFile)
+		err = claimLogs(m.gen.cfg, m.logFile.Reopenable)
 	}
 	if err != nil {
 		m.log.Error().Err(err).Msg("Log could not be reopened")

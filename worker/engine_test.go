@@ -114,7 +114,7 @@ func TestRequestsAreLogged(t *testing.T) {
 	}
 	r.stop()
 	r.wait(t)
-	_ = a.Close()
+	_ = a.Close(30 * time.Second)
 	if n := r.slot.Requests.Load(); n != 1 {
 		t.Errorf("got %d requests, want 1", n)
 	}

@@ -137,7 +137,7 @@ func TestOneLineForEach(t *testing.T) {
 			_ = client.Close()
 			r.close(c)
 			r.close(c)
-			_ = a.Close()
+			_ = a.Close(30 * time.Second)
 			checkLog(t, path, tt.want)
 			if want := uint64(min(len(tt.want), 1)); r.slot.Requests.Load() != want {
 				t.Errorf("counted %d requests, want %d", r.slot.Requests.Load(), want)
@@ -267,7 +267,7 @@ func TestServedEndings(t *testing.T) {
 				tt.then(r, c, client)
 			}
 			r.close(c)
-			_ = a.Close()
+			_ = a.Close(30 * time.Second)
 			checkEnding(t, path, tt.want, tt.sent, int64(len(big)), tt.then != nil)
 			if n := r.slot.Requests.Load(); n != 1 {
 				t.Errorf("counted %d requests, want 1", n)

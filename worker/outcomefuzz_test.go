@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"gowsgi/internal/accesslog"
 )
@@ -49,7 +50,7 @@ func FuzzOneLine(f *testing.F) {
 		} else {
 			r.settleAll()
 		}
-		_ = a.Close()
+		_ = a.Close(30 * time.Second)
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

@@ -44,7 +44,7 @@ type process struct {
 	parent   *parent
 	cfg      *config.Config
 	log      zerolog.Logger
-	errorLog *logging.Reopenable
+	errorLog *logging.Queue
 	access   *accesslog.Log // nil without one
 	pyLog    *pyLog         // nil unless Python writes the log
 	outlets  outlet.Outlets
@@ -76,10 +76,11 @@ func Run() int {
 		// perhaps root, may write.
 		p.cfg.ErrorLog = "-"
 	}
-	if p.errorLog, err = logging.Open(p.cfg.ErrorLog, 2); err != nil {
+	if p.errorLog, err = logging.OpenQueue(p.cfg.ErrorLog, 2); err != nil {
 		fmt.Fprintf(os.Stderr, "gowsgi: %v\n", err)
 		return 1
 	}
+	defer p.errorLog.Flush(outletWait)
 	if p.cfg.CaptureOutput {
 		// The master's are the same file, but a Reopen is of this process alone.
 		if err := p.errorLog.Also(1, 2); err != nil {
@@ -162,6 +163,7 @@ func (p *process) exit(code int) {
 		p.access.FlushWithin(outletWait)
 	}
 	p.closePyLog(outletWait)
+	p.errorLog.Flush(outletWait)
 	p.outlets.Close(outletWait)
 	os.Exit(code)
 }
@@ -351,6 +353,9 @@ func (p *process) openAccess() (err error) {
 	if p.cfg.AccessToSyslog() {
 		o.Also = p.outlets.Syslog.AccessLines
 	}
+	o.Lost = func(lines int) {
+		p.log.Error().Int("lines", lines).Msgf("%d lines of the access log were lost: nobody read it", lines)
+	}
 	p.access, err = accesslog.Open(o)
 	return err
 }
@@ -429,7 +434,7 @@ func (p *process) leave() int {
 	time.AfterFunc(wait, func() { p.exit(0) })
 	p.loops.settleAll()
 	if p.access != nil {
-		p.access.Drain()
+		p.access.Drain(finalizeWait)
 	}
 	if python.Spawned() {
 		p.main.py.AttachMain()

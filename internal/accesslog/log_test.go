@@ -37,7 +37,7 @@ func TestAccessWriter(t *testing.T) {
 				})
 			}
 			adding.Wait()
-			a.Drain()
+			a.Drain(patience)
 			text, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
@@ -84,7 +84,7 @@ func TestAccessReopen(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.add([]byte("0 2 x\n"))
-	a.Drain()
+	a.Drain(patience)
 	old, _ := os.ReadFile(path + ".1")
 	fresh, _ := os.ReadFile(path)
 	if string(fresh) != "0 2 x\n" {
@@ -98,7 +98,7 @@ func TestLateLine(t *testing.T) {
 	t.Parallel()
 	a, path := openLog(t, Options{})
 	a.add([]byte("0 0 x\n"))
-	a.Drain()
+	a.Drain(patience)
 	a.add([]byte("0 1 x\n"))
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -118,5 +118,5 @@ func TestKeys(t *testing.T) {
 	if keys := a.Keys(); len(keys) != 2 || keys[0] != "A" || keys[1] != "B" {
 		t.Errorf("got %q, want A and B", keys)
 	}
-	a.Drain()
+	a.Drain(patience)
 }

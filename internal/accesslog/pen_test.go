@@ -66,7 +66,7 @@ func openLog(tb testing.TB, o Options) (l *Log, path string) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() { _ = l.Close() })
+	tb.Cleanup(func() { _ = l.Close(patience) })
 	return l, o.Path
 }
 

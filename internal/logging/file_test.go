@@ -172,7 +172,7 @@ func TestNonBlockingPipe(t *testing.T) {
 	if err := unix.SetNonblock(p[1], true); err != nil {
 		t.Fatal(err)
 	}
-	r := &Reopenable{path: "-", fd: p[1]}
+	r := &Reopenable{path: "-", fd: p[1], dest: destinationOf(p[1])}
 	text := strings.Repeat("x", 1<<20)
 	var got int
 	done := make(chan error, 1)

@@ -6,13 +6,14 @@
 //
 // The first is gunicorn's error log format. Each event is one write(2), so
 // events of several processes that append to one file do not mix (POSIX
-// O_APPEND; on a pipe up to PIPE_BUF bytes).
+// O_APPEND; on a pipe up to PIPE_BUF bytes). None ever waits for a reader: see Queue.
 //
 // Nothing a client or an application sends can forge an event: control
 // characters are escaped, and no continuation line starts like an event.
 package logging
 
 import (
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -40,6 +41,9 @@ const (
 func New(w io.Writer, format, level string, pid int, sinks ...Sink) zerolog.Logger {
 	lw := &writer{w: w, now: time.Now, pid: strconv.Itoa(pid), json: format == FormatJSON, sinks: sinks}
 	lw.diverter, _ = w.(Diverter)
+	if q, ok := w.(*Queue); ok {
+		q.setLostLine(lw.lostLine)
+	}
 	return zerolog.New(lw).Level(ParseLevel(level))
 }
 
@@ -106,6 +110,15 @@ func levelName(l zerolog.Level) string {
 		return "critical"
 	}
 	return "info"
+}
+
+// lostLine is the line for events that a Queue had no room for.
+func (w *writer) lostLine(n int) []byte {
+	event := fmt.Appendf(nil, `{"level":"error","lines":%d,"message":"%d lines of this log were lost here: nobody read it"}`+"\n", n, n)
+	if w.json {
+		return w.appendJSON(nil, zerolog.ErrorLevel, event)
+	}
+	return w.appendText(nil, zerolog.ErrorLevel, event)
 }
 
 // writer turns zerolog's events, JSON objects that begin with their level, into
