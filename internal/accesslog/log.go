@@ -61,7 +61,10 @@ type Log struct {
 }
 
 const (
-	flushEvery = 50 * time.Millisecond
+	// flushEvery is how long a line waits at most for others, and what of the log a
+	// process that is killed takes along. At 60,000 lines a second the goroutine costs
+	// 1% more of a core than with 50 ms.
+	flushEvery = 10 * time.Millisecond
 	// flushAt is how many bytes are buffered before the goroutine is not waited for
 	// any more: the thread that adds then writes itself.
 	flushAt = 1 << 20
