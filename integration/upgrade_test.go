@@ -2,6 +2,7 @@ package integration
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -282,4 +283,47 @@ func signalGroup(t testing.TB, leader int, sig syscall.Signal) {
 	if err := syscall.Kill(-leader, sig); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Under systemd the old master names the new one when it leaves, and what the service
+// is doing is what that one says.
+func TestUpgradeTellsTheServiceManager(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "notify")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	var told []string
+	expect := func(want string) {
+		t.Helper()
+		buf := make([]byte, 1024)
+		_ = conn.SetReadDeadline(time.Now().Add(gowsgitest.Patience))
+		for {
+			n, err := conn.Read(buf)
+			if err != nil {
+				t.Fatalf("got %v, want %q; before: %q", err, want, told)
+			}
+			if told = append(told, string(buf[:n])); told[len(told)-1] == want {
+				return
+			}
+		}
+	}
+	s := gowsgitest.Start(t, gowsgitest.Config{Dir: apps(), Env: []string{"NOTIFY_SOCKET=" + path}, Args: []string{"-w", "2", "probe"}})
+	expect("STATUS=2 of 2 workers ready")
+	s.Signal(syscall.SIGUSR2)
+	next := atoi(t, s.Log.Wait(t, `New master \(pid:(\d+)\) is ready`)[1])
+	told = nil
+	s.Signal(syscall.SIGTERM)
+	expect(fmt.Sprintf("MAINPID=%d", next))
+	expect("STATUS=2 of 2 workers ready")
+	for _, text := range told {
+		if strings.Contains(text, "STOPPING") || strings.Contains(text, "stopping") {
+			t.Errorf("the service manager was told %q of a service that goes on", told)
+		}
+	}
+	leaves(t, s.PID)
+	stopsLast(t, s, next)
+	expect("STOPPING=1")
 }

@@ -91,6 +91,9 @@ func (m *Master) tellManager(now time.Time) {
 	if m.notifier.path == "" {
 		return
 	}
+	if t := m.twin; t != nil && !t.parent && (m.stop != nil || m.leaving != nil) {
+		return // the other one is the main process from here on
+	}
 	if text := m.statusLine(); text != m.manager.status {
 		m.manager.status = text
 		m.notify("STATUS=" + text)

@@ -134,6 +134,7 @@ func (m *Master) promote() {
 			m.log.Error().Err(err).Msg("The pid file could not be renamed")
 		}
 	}
+	m.manager.status = "" // nobody has heard it
 	if m.announced {
 		m.notify("READY=1")
 	}
