@@ -90,13 +90,14 @@ func TestStuckLogs(t *testing.T) {
 	for _, threads := range []string{"1", "3"} {
 		t.Run(threads+" threads", func(t *testing.T) {
 			t.Parallel()
-			s := startStuck(t, "--threads", threads)
+			s := startStuck(t, "--threads", threads, "--timeout", "2")
 			workers := s.replaced()
 			kill(t, workers[0], "KILL")
 			workers = append(workers, s.replaced(workers[0])...)
 			s.Signal(syscall.SIGUSR1)
 			s.Signal(syscall.SIGHUP)
 			s.replaced(workers...)
+			s.get("/sleep?t=300", 504) // whose stacks nobody reads
 			for range 5000 { // more than there is room for
 				s.get("/raise?name=ValueError", 500)
 			}
