@@ -1,7 +1,9 @@
 package integration
 
 import (
+	"context"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -35,20 +37,26 @@ func stuckPipe(t *testing.T, path string) *os.File {
 type stuckServer struct {
 	*gowsgitest.Server
 	t             *testing.T
-	socket        string
+	client        http.Client
 	errors, lines *os.File
 }
 
 func startStuck(t *testing.T, args ...string) *stuckServer {
 	t.Helper()
 	dir := t.TempDir()
-	s := &stuckServer{t: t, socket: filepath.Join(dir, "socket")}
+	socket := filepath.Join(dir, "socket")
+	dial := func(context.Context, string, string) (net.Conn, error) {
+		return net.DialTimeout("unix", socket, gowsgitest.Patience)
+	}
+	s := &stuckServer{t: t, client: http.Client{
+		Timeout: gowsgitest.Patience, Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true},
+	}}
 	s.errors, s.lines = stuckPipe(t, filepath.Join(dir, "errors")), stuckPipe(t, filepath.Join(dir, "lines"))
 	t.Cleanup(func() { s.errors.Close(); s.lines.Close() })
-	s.Server = gowsgitest.Launch(t, gowsgitest.Config{Dir: apps(), Bind: "unix:" + s.socket, Args: append(args,
+	s.Server = gowsgitest.Launch(t, gowsgitest.Config{Dir: apps(), Bind: "unix:" + socket, Args: append(args,
 		"--error-logfile", s.errors.Name(), "--access-logfile", s.lines.Name(), "-w", "2", "probe")})
 	if !gowsgitest.Eventually(func() bool {
-		c, err := net.Dial("unix", s.socket)
+		c, err := dial(t.Context(), "", "")
 		if err == nil {
 			c.Close()
 		}
@@ -60,12 +68,16 @@ func startStuck(t *testing.T, args ...string) *stuckServer {
 	return s
 }
 
+// get asks over a connection of its own.
 func (s *stuckServer) get(target string, status int) {
 	s.t.Helper()
-	c := gowsgitest.DialConn(s.t, "unix", s.socket)
-	defer c.Close()
-	if r := c.Get(target); r.Status != status {
-		s.t.Fatalf("%s got %v, want %d", target, r, status)
+	r, err := s.client.Get("http://test" + target)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r.Body.Close()
+	if r.StatusCode != status {
+		s.t.Fatalf("%s got %s, want %d", target, r.Status, status)
 	}
 }
 
