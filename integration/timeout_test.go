@@ -232,3 +232,27 @@ func TestGracefulTimeoutNamesTheRequest(t *testing.T) {
 	}
 	waitWorkers(t, s, 1, victim)
 }
+
+// A worker_abort hook has time: one that writes a report is not cut off.
+func TestTimeoutWaitsForTheHook(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "app.py", "import time\ndef application(environ, start_response):\n    time.sleep(300)\n")
+	write(t, dir, "gunicorn.conf.py", `
+import time
+timeout = 1
+def worker_abort(worker):
+    worker.log.error("hook begun")
+    time.sleep(2.5)
+    worker.log.error("hook ended")
+`)
+	s := gowsgitest.Start(t, gowsgitest.Config{Dir: dir, Args: []string{"app"}})
+	if a := <-ask(s, "/"); a.Status != 504 {
+		t.Errorf("got %v, want 504", a)
+	}
+	s.Log.Wait(t, `hook begun`)
+	s.Log.Wait(t, `Worker \(pid:\d+\) was ended after request timeout`)
+	if s.Log.Count(`hook ended`) != 1 || s.Log.Count(`in application$`) != 1 {
+		t.Error("the hook did not run to its end, or the stacks are not there once")
+	}
+}

@@ -56,7 +56,11 @@ func (m *Master) checkLifetimes(now time.Time) {
 // abort ends a worker in a way that shows where it is: its fault handler prints
 // all Python stacks, also when the interpreter is stuck, and dies of the signal.
 func (m *Master) abort(w *worker, now time.Time, why string, limit time.Duration) {
-	m.end(w, unix.SIGABRT, now.Add(abortWait), fmt.Sprintf("%s timeout (%s)", why, seconds(limit)))
+	wait := abortWait
+	if w.hooked() {
+		wait = hookedWait
+	}
+	m.end(w, unix.SIGABRT, now.Add(wait), fmt.Sprintf("%s timeout (%s)", why, seconds(limit)))
 }
 
 // checkBoot ends a worker that takes longer than boot_timeout to load the

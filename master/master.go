@@ -73,12 +73,12 @@ type generation struct {
 
 // Master supervises workers. Make one with New, then call Run once.
 type Master struct {
-	opts     Options
-	env      env
-	log      zerolog.Logger
-	logFile  *logging.Queue
+	opts    Options
+	env     env
+	log     zerolog.Logger
+	logFile *logging.Queue
 	// lost are the access logs that get lines of dead workers, until they are closed.
-	lost sync.WaitGroup
+	lost     sync.WaitGroup
 	outlets  outlet.Outlets
 	metrics  metrics
 	clock    ipc.Clock

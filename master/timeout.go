@@ -13,8 +13,10 @@ const (
 	// most 12.5% late.
 	checkLongest  = time.Second
 	checkShortest = 50 * time.Millisecond
-	// abortWait is what a worker gets after SIGABRT to print its stacks.
-	abortWait = time.Second
+	// abortWait is what a worker gets after SIGABRT to print its stacks, hookedWait
+	// what one with a worker_abort hook gets, to run that before.
+	abortWait  = time.Second
+	hookedWait = 5 * time.Second
 )
 
 // checkInterval returns the pause between two looks for a timeout.
@@ -28,7 +30,7 @@ func checkInterval(timeout time.Duration) time.Duration {
 // worker_abort hook expects that.
 func (m *Master) requestTimedOut(w *worker, msg ipc.Message, now time.Time) {
 	w.timedOut = true
-	if slices.Contains(w.gen.cfg.Hooks, "worker_abort") {
+	if w.hooked() {
 		w.stuck = true
 		m.abort(w, now, "request", w.gen.cfg.Timeout)
 		return
@@ -39,6 +41,9 @@ func (m *Master) requestTimedOut(w *worker, msg ipc.Message, now time.Time) {
 			Msgf("Worker (pid:%d) is replaced, for a request that takes more than %s", w.pid, seconds(w.gen.cfg.Timeout))
 	}
 }
+
+// hooked reports whether the worker has a worker_abort hook.
+func (w *worker) hooked() bool { return slices.Contains(w.gen.cfg.Hooks, "worker_abort") }
 
 // onlyStuck ends a worker that drains and has nothing left but requests that timed
 // out: there is nothing to wait for. Its stacks are on the log since the timeout.

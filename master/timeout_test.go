@@ -68,7 +68,7 @@ func TestTimeoutWithAnAbortHook(t *testing.T) {
 	}{
 		{"dies of SIGABRT", func(p *proc) { p.sleep(100 * time.Millisecond); p.die(unix.SIGABRT) }, 100 * time.Millisecond},
 		{"exits", func(p *proc) { p.sleep(100 * time.Millisecond); p.exit(2) }, 100 * time.Millisecond},
-		{"is deaf", func(p *proc) { p.sleep(time.Hour) }, abortWait},
+		{"is deaf", func(p *proc) { p.sleep(time.Hour) }, hookedWait},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var aborted time.Time

@@ -75,10 +75,11 @@ void gw_fault_after_python(void) {
 }
 
 /* With a worker_abort hook, SIGABRT is Python's: its handler runs the hook on the
- * main thread, prints the stacks and aborts. A main thread that never comes back
+ * main thread, prints the stacks and aborts. A main thread that does not come back
  * from C code runs no handler; then the fault handler, which needs no interpreter,
- * has its turn after all. */
-enum { ABORT_PATIENCE_US = 600 * 1000 };
+ * has its turn after all. The handler gives SIGABRT up as soon as it runs, by which
+ * that is told apart; a thread that only waits for a processor has its time. */
+enum { ABORT_PATIENCE_US = 2000 * 1000 };
 static struct sigaction fault_abort, python_abort;
 static sem_t aborting;
 
@@ -93,6 +94,9 @@ static void *abort_backup(void *arg) {
   while (sem_wait(&aborting) != 0 && errno == EINTR) {
   }
   usleep(ABORT_PATIENCE_US);
+  struct sigaction now;
+  sigaction(SIGABRT, NULL, &now);
+  if (!(now.sa_flags & SA_SIGINFO) || now.sa_sigaction != on_abort) return NULL;
   sigaction(SIGABRT, &fault_abort, NULL);
   kill(getpid(), SIGABRT);
   return NULL;

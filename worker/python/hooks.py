@@ -505,10 +505,10 @@ class Hooks:
         import faulthandler
         import signal
 
+        signal.signal(signal.SIGABRT, signal.SIG_DFL)  # see fault.c
         self.worker.aborted = True
         try:
             self._signalled("worker_abort")
         finally:
             faulthandler.dump_traceback(file=_gowsgi.fault_fd, all_threads=True)
-            signal.signal(signal.SIGABRT, signal.SIG_DFL)
             os.abort()
