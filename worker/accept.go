@@ -223,3 +223,49 @@ func (e *engine) release(c *conn) {
 		c.body, c.bodyLen = nil, 0
 	}
 }
+
+// expire ends what has waited too long.
+func (e *engine) expire(now int64) {
+	for _, l := range e.lists {
+		for c := l.first; c != nil && c.due <= now; c = l.first {
+			switch {
+			case l == &e.head && c.n > 0, l == &e.body:
+				e.refuse(c, errTimeout)
+			case l == &e.flush:
+				e.flushOverdue(c, now)
+			case l == &e.waiting:
+				e.unqueue(c)
+				e.refuse(c, errOverdue)
+			case l == &e.linger:
+				e.close(c)
+			default:
+				e.expireSilent(c, now)
+			}
+		}
+	}
+}
+
+// closeSilent closes the connections in l that have sent nothing.
+func (e *engine) closeSilent(l *deadlines) {
+	for c := l.first; c != nil; {
+		next := c.next
+		if c.n == 0 && !c.hasSent() {
+			e.close(c)
+		}
+		c = next
+	}
+}
+
+// hasSent reports whether there is something of c to be read.
+func (c *conn) hasSent() bool { return pollNow(c.fd, unix.POLLIN)&unix.POLLIN != 0 }
+
+// expireSilent ends a connection that has waited for a request for too long. If one
+// has come, and this process was held up and did not see it, it is read next instead.
+func (e *engine) expireSilent(c *conn, now int64) {
+	if !c.hasSent() {
+		e.close(c)
+		return
+	}
+	c.leave()
+	e.head.add(c, now)
+}

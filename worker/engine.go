@@ -497,17 +497,6 @@ func (e *engine) closeListeners() {
 	e.listeners = nil
 }
 
-// closeSilent closes the connections in l that have sent nothing.
-func (e *engine) closeSilent(l *deadlines) {
-	for c := l.first; c != nil; {
-		next := c.next
-		if c.n == 0 {
-			e.close(c)
-		}
-		c = next
-	}
-}
-
 // topEvent handles a wake-up or an incoming connection.
 func (e *engine) topEvent(t *thread, fd int) {
 	switch fd {
@@ -528,25 +517,6 @@ func (e *engine) topEvent(t *thread, fd int) {
 			if l.fd == fd {
 				e.accept(t, i)
 				return
-			}
-		}
-	}
-}
-
-// expire ends what has waited too long.
-func (e *engine) expire(now int64) {
-	for _, l := range e.lists {
-		for c := l.first; c != nil && c.due <= now; c = l.first {
-			switch {
-			case l == &e.head && c.n > 0, l == &e.body:
-				e.refuse(c, errTimeout)
-			case l == &e.flush:
-				e.flushOverdue(c, now)
-			case l == &e.waiting:
-				e.unqueue(c)
-				e.refuse(c, errOverdue)
-			default:
-				e.close(c)
 			}
 		}
 	}

@@ -236,6 +236,46 @@ func TestTimeouts(t *testing.T) {
 	}
 }
 
+// TestSentInTime: a request that has come is not timed out because it was not read yet:
+// the process may have been held up.
+func TestSentInTime(t *testing.T) {
+	t.Parallel()
+	end := func(r *rig) { r.expire(r.clock.Now() + int64(time.Hour)) }
+	for _, tt := range []struct {
+		name string
+		kept bool
+		end  func(*rig)
+	}{
+		{"new", false, end},
+		{"kept", true, end},
+		{"kept, with no time for that any more", true, func(r *rig) { r.idling.wait = 0; end(r) }},
+		{"new, draining", false, func(r *rig) { r.closeSilent(&r.head) }},
+		{"kept, draining", true, func(r *rig) { r.closeSilent(&r.idling) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, testConfig())
+			c, client := r.connect(t)
+			silent, _ := r.connect(t)
+			if tt.kept {
+				r.resume(c)
+				r.resume(silent)
+			}
+			send(t, client, "GET / HT")
+			tt.end(r)
+			if silent.state != closed {
+				t.Errorf("silent: got state %v, want it closed", silent.state)
+			}
+			if c.state != reading {
+				t.Fatalf("got state %v, want it to be read", c.state)
+			}
+			if r.input(r.threads[0], c); c.n != len("GET / HT") {
+				t.Errorf("got %d bytes", c.n)
+			}
+		})
+	}
+}
+
 // TestLinger: after an early refusal the rest of what the client sends is read
 // for a while, so that the response is not lost (RFC 9112, 9.6), and not for ever.
 func TestLinger(t *testing.T) {

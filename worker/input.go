@@ -318,7 +318,7 @@ func (e *engine) resume(c *conn) {
 // shut ends c after its last response. When the client may still be sending, or has
 // sent what nobody read, it is read for a while: to close would be to reset then.
 func (e *engine) shut(c *conn) {
-	if c.n == 0 && !c.unread && pollNow(c.fd, unix.POLLIN)&unix.POLLIN == 0 {
+	if c.n == 0 && !c.unread && !c.hasSent() {
 		e.close(c)
 		return
 	}
