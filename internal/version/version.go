@@ -36,3 +36,31 @@ func commit(settings []debug.BuildSetting) string {
 	}
 	return revision
 }
+
+// Begin and end of LibraryStamp.
+const (
+	StampBegin = "gowsgi library version "
+	StampEnd   = ";"
+)
+
+// LibraryStamp is in the file of the library that hosted workers load, and there
+// only, so that its version can be read without loading it.
+const LibraryStamp = StampBegin + Number + StampEnd
+
+// Full returns the version and, if the build recorded one, the commit: "0.1.0
+// (0123456789ab)".
+func Full() string {
+	info, _ := debug.ReadBuildInfo()
+	return FullOf(Number, info)
+}
+
+// FullOf is Full of another program, whose Number and build information these are.
+func FullOf(number string, info *debug.BuildInfo) string {
+	if info == nil {
+		return number
+	}
+	if c := commit(info.Settings); c != "" {
+		return number + " (" + c + ")"
+	}
+	return number
+}

@@ -1,0 +1,100 @@
+// Package hosted finds the library that hosted workers load (cmd/libgowsgi), for the
+// master, and makes sure that it is of the same build.
+package hosted
+
+import (
+	"bytes"
+	"debug/buildinfo"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"gowsgi/internal/version"
+)
+
+// Name is the name of the library's file.
+const Name = "libgowsgi.so"
+
+// Kinds of an Error, for errors.Is.
+var (
+	// ErrMissing: there is no library where one is looked for.
+	ErrMissing = errors.New("hosted: no library")
+	// ErrMismatch: the file is of another build, or something else.
+	ErrMismatch = errors.New("hosted: library of another build")
+)
+
+// Error says why there is no library to load.
+type Error struct {
+	// Kind is one of the Err values of this package.
+	Kind error
+	// Text is one line that names the file, both versions, and what to do.
+	Text string
+}
+
+// Error returns Text.
+func (e *Error) Error() string { return e.Text }
+
+// Unwrap returns Kind.
+func (e *Error) Unwrap() error { return e.Kind }
+
+// Open finds the library of the program at exe, an absolute path without links:
+// beside it, in ../lib/gowsgi (where a wheel puts it) or in ../lib. The file is the
+// caller's to close. Errors are *Error, and those of opening a file.
+func Open(exe string) (*os.File, error) {
+	dir := filepath.Dir(exe)
+	places := []string{dir, filepath.Join(dir, "../lib/gowsgi"), filepath.Join(dir, "../lib")}
+	for _, place := range places {
+		f, err := os.Open(filepath.Join(place, Name))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := check(f); err != nil {
+			f.Close()
+			return nil, err
+		}
+		return f, nil
+	}
+	return nil, &Error{ErrMissing, fmt.Sprintf("there is no %s in %s; make build makes it, and pip install gowsgi brings it",
+		Name, strings.Join(places, ", "))}
+}
+
+// check refuses a library that is not of this program's build: the two change
+// together, and what one tells the other has no version of its own.
+func check(f *os.File) error {
+	const remedy = "install the program and its library from one build"
+	found, err := versionOf(f)
+	if err != nil {
+		return &Error{ErrMismatch, fmt.Sprintf("%s is no library of gowsgi (%v); %s", f.Name(), err, remedy)}
+	}
+	if own := version.Full(); found != own {
+		return &Error{ErrMismatch, fmt.Sprintf("%s is of gowsgi %s, this is gowsgi %s; %s", f.Name(), found, own, remedy)}
+	}
+	return nil
+}
+
+var errNoStamp = errors.New("it has no version")
+
+// versionOf reads the version out of the library's file.
+func versionOf(f *os.File) (string, error) {
+	info, err := buildinfo.Read(f)
+	if err != nil {
+		return "", err
+	}
+	data, err := io.ReadAll(f)
+	if err != nil {
+		return "", err
+	}
+	_, rest, ok := bytes.Cut(data, []byte(version.StampBegin))
+	number, _, ended := bytes.Cut(rest, []byte(version.StampEnd))
+	const longest = 40
+	if !ok || !ended || len(number) > longest {
+		return "", errNoStamp
+	}
+	return version.FullOf(string(number), info), nil
+}
