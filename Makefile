@@ -3,6 +3,7 @@
 # Settings, given as NAME=value on the command line:
 #   PYTHON    interpreter for examples/.venv (default: the first python3 on PATH
 #             with a shared libpython)
+#   MODE      hosted: `make integration` starts every server in that mode
 #   APP ARGS  what `make run` serves, and further flags for it
 #   FUZZTIME  how long each fuzz target runs (default 10s)
 #   PROXYTIME how long the traffic through each proxy lasts (default 60s)
@@ -34,8 +35,9 @@ help: ## list the targets
 run: build venv ## build, install the examples' packages, serve the Flask example with four workers
 	cd examples && exec ../bin/gowsgi -w $(WORKERS) $(ARGS) $(APP)
 
-build: need-go need-cc ## build bin/gowsgi
+build: need-go need-cc ## build bin/gowsgi and bin/libgowsgi.so
 	$(GO) build -o bin/gowsgi ./cmd/gowsgi
+	$(GO) build -buildmode=c-shared -o bin/libgowsgi.so ./cmd/libgowsgi
 
 venv: $(VENV)/.installed ## make examples/.venv with the packages of examples/requirements.txt
 
@@ -50,8 +52,8 @@ check: need-go need-cc ## vet, gofmt and the unit tests (under a minute)
 	@files=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$files" ]; then echo "not gofmt'ed:"; echo "$$files"; exit 1; fi
 	$(GO) $(TEST) -timeout 2m -short $(UNIT_PKGS)
 
-integration: need-go need-cc venv ## only the tests that start the real server; RUN=pattern picks some
-	$(GO) $(TEST) -timeout 20m -v -run '$(or $(RUN),.)' ./integration
+integration: need-go need-cc venv ## only the tests that start the real server; RUN=pattern picks some, MODE=hosted
+	GOWSGI_TEST_MODE=$(MODE) $(GO) $(TEST) -timeout 20m -v -run '$(or $(RUN),.)' ./integration
 
 race: need-go need-cc venv ## every unit test under the race detector
 	$(GO) $(TEST) -timeout 15m -race $(UNIT_PKGS)

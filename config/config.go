@@ -268,6 +268,8 @@ type Config struct {
 	// Python is the interpreter asked for by --python, "" if none was: an
 	// absolute path, or a name to look up on PATH.
 	Python string `json:"python"`
+	// PythonMode is auto, dlopen or hosted.
+	PythonMode string `json:"python_mode"`
 }
 
 // AppSpec is a parsed application argument.

@@ -35,11 +35,12 @@ type File struct {
 	// Module is the dotted name of a module.
 	Module string
 
-	// Python and Chdir are what arguments say of those settings, for who has to
-	// find an interpreter to run the file: as Config.Python, and an absolute path.
-	// The file itself may say something else, which comes too late.
-	Python string
-	Chdir  string
+	// Python, PythonMode and Chdir are what arguments say of those settings, for who
+	// has to find an interpreter to run the file: as Config.Python, the word, and an
+	// absolute path. The file itself may say something else, which comes too late.
+	Python     string
+	PythonMode string
+	Chdir      string
 }
 
 // Files that are read without -c, from the start directory.
@@ -61,6 +62,12 @@ func (s *Sources) File() (*File, error) {
 	if texts, _ := s.given(settingNamed("python")); texts != nil {
 		f.Python = pythonFrom(s.dir, texts[0])
 	}
+	mode := settingNamed("python_mode")
+	texts, _ := s.given(mode)
+	if texts == nil {
+		texts, _ = s.defaultOf(mode)
+	}
+	f.PythonMode = texts[0] // Load refuses what is no mode
 	// An empty -c is none, as in gunicorn, and so lets a weaker one count.
 	for i := len(s.lists) - 1; i >= 0; i-- {
 		list := s.lists[i]

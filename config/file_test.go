@@ -48,6 +48,10 @@ func TestFile(t *testing.T) {
 			want: File{Kind: FileModule, Text: "python:a", Module: "a", Chdir: in("none")}},
 		{name: "then GOWSGI_CMD_ARGS", dir: "none", args: []string{"-c", ""}, env: map[string]string{"GUNICORN_CMD_ARGS": "-c python:b", "GOWSGI_CMD_ARGS": "-c python:c"},
 			want: File{Kind: FileModule, Text: "python:c", Module: "c", Chdir: in("none")}},
+		{name: "with a mode", dir: "none", args: []string{"--python-mode", "hosted"}, env: map[string]string{"GOWSGI_PYTHON_MODE": "dlopen"},
+			want: File{Chdir: in("none"), PythonMode: "hosted"}},
+		{name: "with a mode by a variable", dir: "none", env: map[string]string{"GOWSGI_PYTHON_MODE": "dlopen"},
+			want: File{Chdir: in("none"), PythonMode: "dlopen"}},
 		{name: "not in chdir, which is told", dir: "none", args: []string{"--chdir", "../py", "--python", "./venv"},
 			want: File{Chdir: in("py"), Python: in("none/venv")}},
 	} {
@@ -61,6 +65,9 @@ func TestFile(t *testing.T) {
 			if tt.err != "" {
 				wantError(t, err, 1, tt.err)
 				return
+			}
+			if tt.want.PythonMode == "" {
+				tt.want.PythonMode = "auto"
 			}
 			if err != nil || !reflect.DeepEqual(*got, tt.want) {
 				t.Errorf("got %+v, %v, want %+v", got, err, tt.want)

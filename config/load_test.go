@@ -33,7 +33,7 @@ func TestDefaults(t *testing.T) {
 		SecureSchemeHeaders: map[string]string{"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"},
 		ForwarderHeaders:    []string{"SCRIPT_NAME", "PATH_INFO"},
 		RealIPHeader:        "off", ProxyProtocol: "off", ProxyAllowIPs: loopback(),
-		AccessLogFormat: DefaultAccessLogFormat, LogFormat: "text", LoggerClass: defaultLogger,
+		AccessLogFormat: DefaultAccessLogFormat, LogFormat: "text", LoggerClass: defaultLogger, PythonMode: "auto",
 		SyslogAddr: "udp://localhost:514", SyslogFacility: "user",
 	}
 	if !reflect.DeepEqual(cmd.Config, want) {

@@ -134,6 +134,12 @@ var table = []setting{
 		accessor: text(func(c *Config) *string { return &c.Python }),
 	},
 	{
+		name: "python_mode", flag: "python-mode", ours: true, meta: "MODE", section: sectionApp,
+		env: "GOWSGI_PYTHON_MODE", defaults: []string{"auto"},
+		doc:      "How Python and the server come together in a worker: dlopen loads the shared libpython into a process of the server, hosted loads the server into a process of the interpreter, auto is dlopen where there is that library and else hosted.",
+		accessor: checked(func(c *Config) *string { return &c.PythonMode }, oneOf("auto", "dlopen", "hosted")),
+	},
+	{
 		name: "bind", flag: "bind", short: "b", meta: "ADDRESS", section: sectionSocket,
 		env: "PORT", fromEnv: func(port string) string { return "0.0.0.0:" + port },
 		defaults: []string{"127.0.0.1:8000"},

@@ -38,7 +38,7 @@ func TestCheck(t *testing.T) {
 				cfg := simConfig(config.Config{Workers: 4, Bind: []config.Address{{Network: "fd", FD: 999}}, PIDFile: "/no/such/dir/x"}, "/no/such/dir/x")
 				m := newMaster(cfg, Options{
 					Check: true, Stderr: &stderr,
-					FindPython: func(context.Context, string, string, func(string) string) (ipc.Python, error) {
+					FindPython: func(context.Context, ipc.Wanted, func(string) string) (ipc.Python, error) {
 						return ipc.Python{}, nil
 					},
 				}, s.env())

@@ -34,7 +34,8 @@ type Executed struct {
 // Discarded or given to a Master. Of the options it uses what they say of the
 // process. Errors are *FileError for what the file does, and others.
 func Execute(ctx context.Context, f *config.File, o *Options) (*Executed, error) {
-	python, err := o.FindPython(ctx, f.Python, f.Chdir, getenv(o.Environ))
+	w := ipc.Wanted{Python: f.Python, Mode: f.PythonMode, Dir: f.Chdir}
+	python, err := o.FindPython(ctx, w, getenv(o.Environ))
 	if err != nil {
 		return nil, err
 	}

@@ -55,7 +55,7 @@ func runTestMaster() int {
 		Environ: os.Environ(),
 		Stderr:  os.Stderr,
 		Reload:  func(context.Context) (*Loaded, error) { return &Loaded{Config: cfg}, nil },
-		FindPython: func(context.Context, string, string, func(string) string) (ipc.Python, error) {
+		FindPython: func(context.Context, ipc.Wanted, func(string) string) (ipc.Python, error) {
 			// As the real one: a child that must not be reaped by anybody else.
 			return ipc.Python{Version: "3.99.0"}, exec.Command("true").Run()
 		},

@@ -46,9 +46,11 @@ type Options struct {
 	Reload func(ctx context.Context) (*Loaded, error)
 	// FindPython finds the interpreter workers load. It blocks until ctx ends at
 	// most, may start processes, and is never called twice at a time.
-	FindPython func(ctx context.Context, explicit, dir string, getenv func(string) string) (ipc.Python, error)
-	// SpawnerImage returns what a spawner for that interpreter is started with.
+	FindPython func(ctx context.Context, w ipc.Wanted, getenv func(string) string) (ipc.Python, error)
+	// SpawnerImage returns what a spawner for that interpreter is started with,
+	// HostImage what an interpreter that hosts a worker or a spawner is.
 	SpawnerImage func(ipc.Python) []byte
+	HostImage    func() []byte
 	// Starter is whoever waits for the start, if somebody does. Optional.
 	Starter Starter
 	// SetTitle shows the process title. Optional.

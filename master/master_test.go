@@ -138,7 +138,7 @@ func TestStopWhileStarting(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		s := &sim{t: t, code: make(chan int, 1), log: t.TempDir() + "/log"}
-		opts := Options{FindPython: func(ctx context.Context, _, _ string, _ func(string) string) (ipc.Python, error) {
+		opts := Options{FindPython: func(ctx context.Context, _ ipc.Wanted, _ func(string) string) (ipc.Python, error) {
 			<-ctx.Done()
 			return ipc.Python{}, ctx.Err()
 		}}
@@ -204,7 +204,7 @@ func TestStartErrors(t *testing.T) {
 			var stderr strings.Builder
 			m := newMaster(&tt.cfg, Options{
 				Stderr: &stderr,
-				FindPython: func(context.Context, string, string, func(string) string) (ipc.Python, error) {
+				FindPython: func(context.Context, ipc.Wanted, func(string) string) (ipc.Python, error) {
 					return ipc.Python{}, tt.find
 				},
 			}, s.env())

@@ -126,7 +126,7 @@ func simulateWith(t *testing.T, cfg config.Config, script func(*proc), change, b
 			Dir:        "/",
 			Stderr:     io.Discard,
 			Reload:     func(context.Context) (*Loaded, error) { return &Loaded{Config: s.next}, s.reload },
-			FindPython: func(ctx context.Context, _, _ string, _ func(string) string) (ipc.Python, error) { return s.find(ctx) },
+			FindPython: func(ctx context.Context, _ ipc.Wanted, _ func(string) string) (ipc.Python, error) { return s.find(ctx) },
 		}, s.env())
 		if s.starter != nil {
 			s.master.opts.Starter = s.starter

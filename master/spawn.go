@@ -36,6 +36,10 @@ type startSpec struct {
 	replaces int
 	// spawner forks the worker; nil: it is executed.
 	spawner *spawner.Process
+	// python is the worker's; image is what it executes to host the worker, nil if the
+	// worker is this binary.
+	python ipc.Python
+	image  []byte
 	// Descriptors, owned by the caller.
 	death, scoreboard int
 	handoff           [2]int // reading and writing end
@@ -44,8 +48,8 @@ type startSpec struct {
 
 func workerTitle(cfg *config.Config) string { return "gowsgi: worker [" + cfg.ProcName + "]" }
 
-// startProcess starts a worker: by executing the binary, with the descriptors in
-// exec.Cmd.ExtraFiles, or by an order to the spawner. Then its pid is 0: it says
+// startProcess starts a worker: by executing the binary, or the interpreter that is
+// to host it, with the descriptors in exec.Cmd.ExtraFiles, or by an order to the spawner. Then its pid is 0: it says
 // who it is by ipc.KindStarted.
 //
 // exec.Cmd calls Fd() on each file, and File.Fd takes a descriptor that the os
@@ -104,14 +108,38 @@ func execute(s *startSpec, fds []int) (pid int, err error) {
 		return 0, err
 	}
 	cmd := &exec.Cmd{
-		Path: selfExe, Args: []string{s.title}, Dir: s.dir, Env: s.env,
+		Path: selfExe, Args: []string{s.title}, Dir: s.dir, Env: append(s.env[:len(s.env):len(s.env)], ipc.EnvWorker+"="+ipc.Version),
 		Stdin: stdin, Stdout: os.Stdout, Stderr: os.Stderr, ExtraFiles: files,
 	}
-	if err := cmd.Start(); err != nil {
-		return 0, fmt.Errorf("%s: %w", selfExe, err)
+	start := cmd.Start
+	if s.python.Host != nil {
+		image, err := host(cmd, s)
+		if err != nil {
+			return 0, err
+		}
+		defer image.Close()
+		start = func() error { return sys.WithBlocked(ipc.HeldSignals(), cmd.Start) }
+	}
+	if err := start(); err != nil {
+		return 0, fmt.Errorf("%s: %w", cmd.Path, err)
 	}
 	pid = cmd.Process.Pid // Release forgets it
 	return pid, cmd.Process.Release()
+}
+
+// host makes the worker a process of the interpreter, with two more descriptors. The
+// file is to be closed when the process was started.
+func host(cmd *exec.Cmd, s *startSpec) (*os.File, error) {
+	fd, err := sys.SealedFile("gowsgi-image", s.image)
+	if err != nil {
+		return nil, err
+	}
+	image := os.NewFile(uintptr(fd), "image")
+	first := firstExtra + len(cmd.ExtraFiles)
+	cmd.ExtraFiles = append(cmd.ExtraFiles, image, s.python.Host)
+	cmd.Path, cmd.Args = s.python.Executable, ipc.HostArgs(s.python, first, first+1, s.title, 0)
+	cmd.Env = s.env
+	return image, nil
 }
 
 // firstExtra is the descriptor ExtraFiles begin at.
@@ -198,8 +226,10 @@ func workerEnviron(start, rawEnv []string) []string {
 	for _, kv := range rawEnv {
 		set(kv)
 	}
-	set(ipc.EnvWorker + "=" + ipc.Version)
-	return env
+	return slices.DeleteFunc(env, func(kv string) bool {
+		name, _, _ := strings.Cut(kv, "=")
+		return name == ipc.EnvWorker || name == ipc.EnvSpawner // for whoever starts the process to say
+	})
 }
 
 // getenv looks a variable up in an environment block, "" if it is not set.
@@ -300,6 +330,7 @@ func (m *Master) startSpec(w *worker) (*startSpec, error) {
 		spawner:    w.spawner,
 		dir:        w.gen.cfg.Chdir,
 		env:        workerEnviron(m.opts.Environ, w.gen.cfg.Env),
+		python:     w.gen.python,
 		death:      m.deathR,
 		scoreboard: int(w.board.file.Fd()),
 		handoff:    [2]int{w.board.queue.read, w.board.queue.write},
@@ -307,6 +338,9 @@ func (m *Master) startSpec(w *worker) (*startSpec, error) {
 	for _, l := range w.gen.listeners {
 		boot.Listeners = append(boot.Listeners, l.ipc())
 		spec.listeners = append(spec.listeners, l.fd)
+	}
+	if spec.python.Host != nil {
+		spec.image = m.opts.HostImage()
 	}
 	var err error
 	spec.boot, err = json.Marshal(boot)

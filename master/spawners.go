@@ -71,10 +71,15 @@ func startSpawner(o *Options, python ipc.Python, dir string) (*spawner.Process, 
 	if err != nil {
 		return nil, err
 	}
+	image := o.HostImage
+	if python.Host == nil {
+		image = func() []byte { return o.SpawnerImage(python) }
+	}
 	return spawner.Start(spawner.Options{
 		Program: selfExe,
+		Python:  python,
 		Title:   "gowsgi: spawner",
-		Image:   o.SpawnerImage(python),
+		Image:   image(),
 		Dir:     dir,
 		Env:     workerEnviron(o.Environ, nil),
 		Stdin:   stdin,

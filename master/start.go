@@ -17,6 +17,7 @@ import (
 	"gowsgi/internal/outlet"
 	"gowsgi/internal/sys"
 	"gowsgi/internal/version"
+	"gowsgi/protocol/ipc"
 )
 
 // start does everything up to the first worker.
@@ -50,6 +51,8 @@ func (m *Master) start() error {
 	if err := m.interruptible(m.findFirstPython); err != nil {
 		return err
 	}
+	python := m.gen.python
+	m.log.Debug().Msgf("Python %s (%s) is %s: %s", python.Version, python.Executable, python.Mode(), python.Why)
 	if err := m.openDeathPipe(); err != nil {
 		return err
 	}
@@ -251,7 +254,8 @@ func (m *Master) findPython(ctx context.Context, gen *generation) (err error) {
 		gen.python = gen.file.python
 		return nil
 	}
-	gen.python, err = m.opts.FindPython(ctx, cfg.Python, cfg.Chdir, getenv(m.opts.Environ))
+	w := ipc.Wanted{Python: cfg.Python, Mode: cfg.PythonMode, Dir: cfg.Chdir}
+	gen.python, err = m.opts.FindPython(ctx, w, getenv(m.opts.Environ))
 	return err
 }
 

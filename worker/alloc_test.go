@@ -58,7 +58,7 @@ func TestAllocs(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
 	defer cancel()
 	i := interpreter(t)
-	p, err := pyfind.Find(ctx, i.Path, "/", os.Getenv)
+	p, err := pyfind.Find(ctx, ipc.Wanted{Python: i.Path, Dir: "/"}, os.Getenv, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

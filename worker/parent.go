@@ -21,12 +21,12 @@ type parent struct {
 	board  *ipc.Scoreboard
 }
 
-// meet takes what the master left in the inherited descriptors. It removes the
-// mark from the environment, so that what the application starts is no worker.
-func meet() (*parent, error) {
-	version := os.Getenv(ipc.EnvWorker)
-	if version != ipc.Version {
-		return nil, fmt.Errorf("%s is %q, want %q: workers are started by a master only", ipc.EnvWorker, version, ipc.Version)
+// meet takes what the master left in the inherited descriptors, if the mark is that
+// of a master of this version. It removes it from the environment, so that what the
+// application starts is no worker.
+func meet(mark string) (*parent, error) {
+	if mark != ipc.Version {
+		return nil, fmt.Errorf("%s is %q, want %q: workers are started by a master only", ipc.EnvWorker, mark, ipc.Version)
 	}
 	if err := os.Unsetenv(ipc.EnvWorker); err != nil {
 		return nil, err

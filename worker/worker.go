@@ -56,15 +56,16 @@ type process struct {
 	leaving atomic.Bool
 }
 
-// Run is the whole life of a worker; it returns the exit code. It must be called
+// Run is the whole life of a worker; it returns the exit code. The mark is what the
+// process knows by that it is one, see ipc.EnvWorker. Run must be called
 // on the process's main OS thread with the goroutine locked to it.
-func Run() int {
-	par, err := meet()
+func Run(mark string) int {
+	par, err := meet(mark)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "gowsgi: %v\n", err)
 		return 1
 	}
-	if python.Spawned() {
+	if python.Running() {
 		if err := python.AdoptEnviron(); err != nil {
 			fmt.Fprintf(os.Stderr, "gowsgi: %v\n", err)
 			return 1
@@ -97,12 +98,9 @@ func Run() int {
 	// one that is in a call gives its own away only after a while, and the
 	// watcher must not wait for that.
 	runtime.GOMAXPROCS(max(4, runtime.NumCPU()))
-	p.quit = make(chan os.Signal, 16)
-	signal.Notify(p.quit, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT)
-	// A HUP meant for the master often reaches all processes of that name. These
-	// are caught and dropped, not ignored: what is ignored stays so in programs
-	// the application starts.
-	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGPIPE, unix.SIGWINCH, unix.SIGUSR2)
+	if err := p.catchSignals(); err != nil {
+		return p.bootFailed(err)
+	}
 	if err := p.privileged(); err != nil {
 		return p.bootFailed(err)
 	}
@@ -448,57 +446,4 @@ func (p *process) leave() int {
 	p.closePyLog(2 * wait)
 	p.main.py.Finalize()
 	return 0
-}
-
-// handleSignals acts on signals while the worker serves. It lives as long as the
-// process.
-func (p *process) handleSignals(reopen chan os.Signal) {
-	for {
-		select {
-		case sig := <-p.quit:
-			p.loops.drain()
-			wait := p.cfg.GracefulTimeout + masterFirst
-			if sig != unix.SIGTERM {
-				p.loops.stop()
-				wait = quickExit
-			}
-			// The master ends a worker that takes longer than it should; this is
-			// for one whose master is gone, and for the quick way out.
-			time.AfterFunc(wait, p.giveUp)
-		case <-reopen:
-			p.reopenLogs()
-		}
-	}
-}
-
-// watchParent drains when the master is gone: nobody would replace this worker,
-// or end it.
-func (p *process) watchParent(gone chan struct{}) {
-	<-gone
-	p.log.Info().Msgf("Parent changed, shutting down: <Worker %d>", os.Getpid())
-	p.loops.drain()
-	time.AfterFunc(p.cfg.GracefulTimeout, p.giveUp)
-}
-
-// giveUp ends the process although calls still run, unless it is ending already.
-func (p *process) giveUp() {
-	if p.leaving.CompareAndSwap(false, true) {
-		p.log.Info().Msgf("Worker exiting (pid: %d)", os.Getpid())
-		p.exit(0)
-	}
-}
-
-func (p *process) reopenLogs() {
-	if err := p.errorLog.Reopen(); err != nil {
-		p.log.Error().Err(err).Msg("Cannot reopen the error log")
-	}
-	if p.pyLog != nil {
-		p.pyLog.Reopen()
-	}
-	if p.access == nil {
-		return
-	}
-	if err := p.access.Reopen(); err != nil {
-		p.log.Error().Err(err).Msg("Cannot reopen the access log")
-	}
 }

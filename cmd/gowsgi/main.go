@@ -12,7 +12,6 @@ import (
 
 	"gowsgi/config"
 	"gowsgi/internal/daemon"
-	"gowsgi/internal/pyfind"
 	"gowsgi/internal/sys"
 	"gowsgi/internal/version"
 	"gowsgi/master"
@@ -42,7 +41,7 @@ func main() {
 		// The kernel calls the process "exe", after the path it was started by.
 		// ps and top show the main thread's name, and this is the main thread.
 		sys.SetThreadName("gowsgi")
-		os.Exit(worker.Run())
+		os.Exit(worker.Run(os.Getenv(ipc.EnvWorker)))
 	}
 	title := sys.OwnTitle()
 	os.Exit(run(title, os.Stdout, os.Stderr))
@@ -72,11 +71,12 @@ func run(title *sys.Title, stdout, stderr io.Writer) int {
 		Environ:    daemon.Environ(),
 		Dir:        dir,
 		Stderr:     stderr,
-		FindPython: pyfind.Find,
+		FindPython: findPython,
 		SpawnerImage: func(p ipc.Python) []byte {
 			return python.SpawnerImage(p.Library, p.Executable)
 		},
-		SetTitle: title.Set,
+		HostImage: python.HostImage,
+		SetTitle:  title.Set,
 	}
 	master.KeepInherited(opts.Environ)
 	opts.Reload = func(ctx context.Context) (*master.Loaded, error) {
@@ -101,6 +101,7 @@ func run(title *sys.Title, stdout, stderr io.Writer) int {
 		return 0
 	case config.ActionPrint:
 		cmd.Print(stdout)
+		printPython(stdout, cmd.Config, os.Getenv)
 		opts.Check = true
 	case config.ActionCheck:
 		opts.Check = true

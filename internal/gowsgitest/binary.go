@@ -28,17 +28,26 @@ var build = sync.OnceValues(func() (string, error) {
 		return "", fmt.Errorf("building gowsgi: %w", err)
 	}
 	path := filepath.Join(dir, "gowsgi")
-	cmd := exec.Command("go", "build", "-o", path, "./cmd/gowsgi")
-	cmd.Dir = Root()
-	if out, err := cmd.CombinedOutput(); err != nil {
-		os.RemoveAll(dir)
-		return "", fmt.Errorf("building gowsgi: %w\n%s", err, out)
+	for _, args := range [][]string{
+		{"-o", path, "./cmd/gowsgi"},
+		{"-buildmode=c-shared", "-o", filepath.Join(dir, "libgowsgi.so"), "./cmd/libgowsgi"},
+	} {
+		cmd := exec.Command("go", append([]string{"build"}, args...)...)
+		cmd.Dir = Root()
+		if out, err := cmd.CombinedOutput(); err != nil {
+			os.RemoveAll(dir)
+			return "", fmt.Errorf("building gowsgi: %w\n%s", err, out)
+		}
 	}
 	return path, nil
 })
 
-// Binary returns the path of the gowsgi under test. The first call builds it;
-// the others wait for that. Main removes it.
+// Hosted reports whether every server is to be started in the hosted mode that does
+// not say otherwise (make integration MODE=hosted).
+func Hosted() bool { return os.Getenv("GOWSGI_TEST_MODE") == "hosted" }
+
+// Binary returns the path of the gowsgi under test, beside which its library is. The
+// first call builds both; the others wait for that. Main removes them.
 func Binary(tb testing.TB) string {
 	tb.Helper()
 	path, err := build()

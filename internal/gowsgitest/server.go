@@ -68,6 +68,9 @@ func environment(tb testing.TB, c Config, mark string) []string {
 	})
 	// Tests rewrite modules faster than the one-second clock of .pyc files sees.
 	env = append(env, "PYTHONDONTWRITEBYTECODE=1", mark)
+	if Hosted() {
+		env = append(env, "GOWSGI_PYTHON_MODE=hosted")
+	}
 	if !c.NoVenv {
 		env = append(env, "VIRTUAL_ENV="+Venv(tb))
 	}

@@ -27,13 +27,21 @@ type Error struct {
 	Path string
 	// Text is one line that says what to install or pass.
 	Text string
+	// Cause is why the interpreter cannot host the server either, nil unless that was
+	// tried.
+	Cause error
 }
 
 // Error returns Text.
 func (e *Error) Error() string { return e.Text }
 
-// Unwrap returns Kind.
-func (e *Error) Unwrap() error { return e.Kind }
+// Unwrap returns Kind and Cause.
+func (e *Error) Unwrap() []error {
+	if e.Cause == nil {
+		return []error{e.Kind}
+	}
+	return []error{e.Kind, e.Cause}
+}
 
 // maxQuoted bounds what a message repeats of an interpreter's output, in bytes.
 const maxQuoted = 200

@@ -3,6 +3,7 @@ package pyfind
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
@@ -94,13 +95,17 @@ const patience = time.Minute
 
 // testFinder returns a finder that sees nothing of this machine.
 func testFinder(dir string, env map[string]string) *finder {
-	return &finder{dir: dir, getenv: environ(env), timeout: patience}
+	return &finder{dir: dir, getenv: environ(env), timeout: patience, host: noHost}
 }
+
+var errNoHost = errors.New("there is no library of the server")
+
+func noHost() (*os.File, error) { return nil, errNoHost }
 
 // mustFind is find without an error.
 func mustFind(t *testing.T, f *finder, explicit string) ipc.Python {
 	t.Helper()
-	p, err := f.find(context.Background(), explicit)
+	p, err := f.find(context.Background(), ipc.Wanted{Python: explicit})
 	if err != nil {
 		t.Fatalf("find(%q): %v", explicit, err)
 	}

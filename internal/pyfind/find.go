@@ -2,6 +2,7 @@ package pyfind
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -24,29 +25,34 @@ type finder struct {
 	dir     string
 	getenv  func(string) string
 	timeout time.Duration
+	// host opens the library of hosted workers.
+	host func() (*os.File, error)
 	// system lists the directories the dynamic loader searches besides those of
 	// the interpreter's own installation.
 	system []string
 }
 
-// Find returns the interpreter to load and its shared libpython. The
-// interpreter is explicit if that is not empty (a path, a name on PATH, or the
-// directory of a virtual environment; a relative path is seen from dir), else
-// that of the virtual environment $VIRTUAL_ENV, else that of dir/.venv, else
-// python3 on PATH. dir is the absolute directory of the application.
+// Find returns the interpreter of the workers, and its shared libpython, or, without
+// one, the library by which it hosts the server. The interpreter is w.Python if that
+// is not empty (a path, a name on PATH, or the directory of a virtual environment; a
+// relative path is seen from w.Dir), else that of the virtual environment
+// $VIRTUAL_ENV, else that of .venv in w.Dir, else python3 on PATH.
 //
-// Find runs the interpreter in dir and blocks until it has answered, for 5
+// host opens the server's library; it is called if that is needed only, and what it
+// returns is passed on as Host.
+//
+// Find runs the interpreter in w.Dir and blocks until it has answered, for 5
 // seconds at most or until ctx is done. The environment of this process applies,
 // PYTHON* variables included. Executable of the result is not resolved: it is
 // through its own link that CPython finds a virtual environment. Errors are
-// *Error, and ctx.Err() if ctx is done.
-func Find(ctx context.Context, explicit, dir string, getenv func(string) string) (ipc.Python, error) {
-	f := &finder{dir: dir, getenv: getenv, timeout: askTimeout, system: systemDirs()}
-	return f.find(ctx, explicit)
+// *Error, those of host, and ctx.Err() if ctx is done.
+func Find(ctx context.Context, w ipc.Wanted, getenv func(string) string, host func() (*os.File, error)) (ipc.Python, error) {
+	f := &finder{dir: w.Dir, getenv: getenv, timeout: askTimeout, host: host, system: systemDirs()}
+	return f.find(ctx, w)
 }
 
-func (f *finder) find(ctx context.Context, explicit string) (ipc.Python, error) {
-	path, err := f.choose(explicit)
+func (f *finder) find(ctx context.Context, w ipc.Wanted) (ipc.Python, error) {
+	path, err := f.choose(w.Python)
 	if err != nil {
 		return ipc.Python{}, err
 	}
@@ -60,11 +66,41 @@ func (f *finder) find(ctx context.Context, explicit string) (ipc.Python, error) 
 	if err := facts.check(); err != nil {
 		return ipc.Python{}, err
 	}
-	library, err := f.library(facts)
-	if err != nil {
-		return ipc.Python{}, err
+	p := ipc.Python{Executable: facts.Executable, Version: facts.Version}
+	return p, f.chooseMode(&p, facts, w.Mode)
+}
+
+// chooseMode completes p: the shared libpython if there is one, else the server's own
+// library, unless mode says which.
+func (f *finder) chooseMode(p *ipc.Python, v *facts, mode string) error {
+	asked := "python_mode is " + mode
+	if mode == ipc.ModeHosted {
+		p.Why = asked
+		return f.openHost(p)
 	}
-	return ipc.Python{Executable: facts.Executable, Version: facts.Version, Library: library}, nil
+	library, missing := f.library(v)
+	switch {
+	case missing == nil:
+		p.Library, p.Why = library, "it has a shared libpython"
+		if mode == ipc.ModeDlopen {
+			p.Why = asked
+		}
+		return nil
+	case mode == ipc.ModeDlopen:
+		return missing
+	}
+	p.Why = "it has no shared libpython"
+	err := f.openHost(p)
+	var e *Error
+	if err != nil && errors.As(missing, &e) {
+		return &Error{Kind: ErrNoLibrary, Path: e.Path, Text: fmt.Sprintf("%s; or let it host the server: %v", e.Text, err), Cause: err}
+	}
+	return err
+}
+
+func (f *finder) openHost(p *ipc.Python) (err error) {
+	p.Host, err = f.host()
+	return err
 }
 
 // choose returns the absolute path of the interpreter to ask.

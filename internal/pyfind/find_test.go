@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"gowsgi/protocol/ipc"
 )
 
 // TestOrder checks which interpreter wins, strongest first, by taking away the
@@ -43,7 +45,7 @@ func TestOrder(t *testing.T) {
 		}
 		s.then()
 	}
-	_, err := f.find(context.Background(), "")
+	_, err := f.find(context.Background(), ipc.Wanted{Python: ""})
 	wantError(t, err, ErrNotFound, "--python", app)
 }
 
@@ -113,7 +115,7 @@ func TestNoProgram(t *testing.T) {
 		{"directory without Python", "./empty", ErrNotFound, []string{"empty", "bin/python", "-m venv"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := f.find(context.Background(), tt.explicit)
+			_, err := f.find(context.Background(), ipc.Wanted{Python: tt.explicit})
 			wantError(t, err, tt.kind, tt.names...)
 			if !errors.Is(err, tt.kind) {
 				t.Errorf("errors.Is(%v, %v) is false", err, tt.kind)
@@ -121,7 +123,7 @@ func TestNoProgram(t *testing.T) {
 		})
 	}
 	env := testFinder(root, map[string]string{"VIRTUAL_ENV": filepath.Join(root, "gone")})
-	_, err := env.find(context.Background(), "")
+	_, err := env.find(context.Background(), ipc.Wanted{Python: ""})
 	wantError(t, err, ErrNotFound, "$VIRTUAL_ENV", filepath.Join(root, "gone"))
 }
 
@@ -145,11 +147,11 @@ func TestNotPython(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "python")
 			writeProgram(t, path, tt.program)
-			_, err := testFinder(root, nil).find(context.Background(), path)
+			_, err := testFinder(root, nil).find(context.Background(), ipc.Wanted{Python: path})
 			wantError(t, err, ErrNotPython, append(tt.names, path, "--python")...)
 		})
 	}
-	_, err := testFinder(root, nil).find(context.Background(), long)
+	_, err := testFinder(root, nil).find(context.Background(), ipc.Wanted{Python: long})
 	wantError(t, err, ErrNotPython, "xxx...")
 	if n := len(err.Error()); n > len(long)+2*maxQuoted {
 		t.Errorf("message of %d bytes, want it cut", n)
@@ -173,7 +175,7 @@ func TestUnsupported(t *testing.T) {
 			dir := t.TempDir()
 			writeFile(t, filepath.Join(dir, "lib", "libpython3.11.so.1.0"), "")
 			path := fakePython(t, dir, tt.changes)
-			_, err := testFinder(dir, nil).find(context.Background(), path)
+			_, err := testFinder(dir, nil).find(context.Background(), ipc.Wanted{Python: path})
 			wantError(t, err, ErrUnsupported, append(tt.names, path, "--python")...)
 		})
 	}
@@ -186,7 +188,7 @@ func TestDeadline(t *testing.T) {
 	writeProgram(t, path, "#!/bin/sh\nsleep 600\n")
 	f := testFinder(dir, nil)
 	f.timeout = 50 * time.Millisecond
-	_, err := f.find(context.Background(), path)
+	_, err := f.find(context.Background(), ipc.Wanted{Python: path})
 	wantError(t, err, ErrNotPython, path, "50ms")
 }
 
@@ -204,7 +206,7 @@ func TestCancelLeavesNoProcess(t *testing.T) {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() {
-		_, err := testFinder(dir, nil).find(ctx, path)
+		_, err := testFinder(dir, nil).find(ctx, ipc.Wanted{Python: path})
 		done <- err
 	}()
 	held, err := os.Open(fifo) // blocks until the grandchild runs

@@ -2,9 +2,14 @@ package pyfind
 
 import (
 	"context"
+	"errors"
+	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
+
+	"gowsgi/protocol/ipc"
 )
 
 func mkfifo(t *testing.T, path string) {
@@ -50,7 +55,7 @@ func TestLibrary(t *testing.T) {
 			path := fakePython(t, filepath.Join(root, "py"), tt.changes)
 			f := testFinder(root, map[string]string{"LD_LIBRARY_PATH": ":relative:" + filepath.Join(root, "path")})
 			f.system = []string{filepath.Join(root, "system")}
-			p, err := f.find(context.Background(), path)
+			p, err := f.find(context.Background(), ipc.Wanted{Python: path})
 			if tt.want == "" {
 				wantError(t, err, ErrNoLibrary, path, "3.11.7")
 				return
@@ -74,7 +79,7 @@ func TestNoLibraryHint(t *testing.T) {
 		v := map[string]any{"base_prefix": "/usr", "libdir": dir, "instsoname": "libpython3.99.so.1.0",
 			"ldlibrary": "libpython3.99.so", "version": "3.99.1", "version_info": []int{3, 99}}
 		path := fakePython(t, dir, v)
-		_, err := testFinder(dir, nil).find(context.Background(), path)
+		_, err := testFinder(dir, nil).find(context.Background(), ipc.Wanted{Python: path})
 		wantError(t, err, ErrNoLibrary, path, "apt-get install libpython3.99", "--python")
 	})
 	for _, tt := range []struct {
@@ -94,7 +99,7 @@ func TestNoLibraryHint(t *testing.T) {
 				writeFile(t, filepath.Join(root, tt.file), "")
 			}
 			path := fakePython(t, filepath.Join(root, tt.prefix), nil)
-			_, err := testFinder(root, tt.env).find(context.Background(), path)
+			_, err := testFinder(root, tt.env).find(context.Background(), ipc.Wanted{Python: path})
 			wantError(t, err, ErrNoLibrary, append(tt.names, path)...)
 		})
 	}
@@ -102,7 +107,59 @@ func TestNoLibraryHint(t *testing.T) {
 		t.Parallel()
 		root := t.TempDir()
 		path := fakePython(t, filepath.Join(root, "versions", "mine"), nil)
-		_, err := testFinder(root, map[string]string{"PYENV_ROOT": root}).find(context.Background(), path)
+		_, err := testFinder(root, map[string]string{"PYENV_ROOT": root}).find(context.Background(), ipc.Wanted{Python: path})
 		wantError(t, err, ErrNoLibrary, "pyenv install --force mine")
 	})
+}
+
+// TestMode: how an interpreter with and without a shared libpython is used.
+func TestMode(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	with, without := withLibrary(t, filepath.Join(root, "with")), fakePython(t, filepath.Join(root, "without"), nil)
+	host, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer host.Close()
+	for _, tt := range []struct {
+		name, path, mode, want string
+		noHost                 bool
+		why                    string
+	}{
+		{"shared", with, "", ipc.ModeDlopen, false, "has a shared libpython"},
+		{"static", without, "auto", ipc.ModeHosted, false, "has no shared libpython"},
+		{"shared, hosted", with, ipc.ModeHosted, ipc.ModeHosted, false, "python_mode is hosted"},
+		{"shared, dlopen", with, ipc.ModeDlopen, ipc.ModeDlopen, true, "python_mode is dlopen"},
+		{"static, dlopen", without, ipc.ModeDlopen, "", false, ""},
+		{"static without the server's", without, "", "", true, ""},
+		{"shared without the server's", with, "", ipc.ModeDlopen, true, "has a shared libpython"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := testFinder(root, nil)
+			if !tt.noHost {
+				f.host = func() (*os.File, error) { return host, nil }
+			}
+			p, err := f.find(context.Background(), ipc.Wanted{Python: tt.path, Mode: tt.mode})
+			if tt.want == "" {
+				names := []string{"no shared libpython", "--enable-shared"}
+				if tt.noHost {
+					names = append(names, errNoHost.Error())
+				}
+				wantError(t, err, ErrNoLibrary, names...)
+				if errors.Is(err, errNoHost) != tt.noHost {
+					t.Errorf("got %v, want the other library's absence in it: %v", err, tt.noHost)
+				}
+				return
+			}
+			if err != nil || p.Mode() != tt.want || (p.Library == "") != (tt.want == ipc.ModeHosted) || !strings.Contains(p.Why, tt.why) {
+				t.Errorf("got %s (%s, library %q), %v, want %s (%s)", p.Mode(), p.Why, p.Library, err, tt.want, tt.why)
+			}
+		})
+	}
+	_, err = testFinder(root, nil).find(context.Background(), ipc.Wanted{Python: with, Mode: ipc.ModeHosted})
+	if !errors.Is(err, errNoHost) {
+		t.Errorf("got %v, want %v", err, errNoHost)
+	}
 }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"gowsgi/protocol/ipc"
 )
 
 // realPythons returns the interpreters installed on this machine. A test with
@@ -50,8 +52,8 @@ func findReal(t *testing.T, explicit, dir string, env map[string]string) (string
 		}
 		return os.Getenv(name)
 	}
-	f := &finder{dir: dir, getenv: getenv, timeout: patience, system: systemDirs()}
-	p, err := f.find(context.Background(), explicit)
+	f := &finder{dir: dir, getenv: getenv, timeout: patience, host: noHost, system: systemDirs()}
+	p, err := f.find(context.Background(), ipc.Wanted{Python: explicit})
 	if err == nil && (!filepath.IsAbs(p.Library) || p.Version == "") {
 		t.Errorf("got %+v, want an absolute library and a version", p)
 	}
@@ -127,7 +129,7 @@ func TestFind(t *testing.T) {
 	root := t.TempDir()
 	want := withLibrary(t, filepath.Join(root, ".venv"))
 	symlink(t, "python3", filepath.Join(root, ".venv", "bin", "python"))
-	p, err := Find(context.Background(), "", root, environ(nil))
+	p, err := Find(context.Background(), ipc.Wanted{Dir: root}, environ(nil), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"path/filepath"
 	"testing"
+
+	"gowsgi/protocol/ipc"
 )
 
 func TestBrokenVenv(t *testing.T) {
@@ -32,15 +34,15 @@ func TestBrokenVenv(t *testing.T) {
 			venv := filepath.Join(root, ".venv")
 			tt.make(t, venv)
 			want := []string{venv, tt.why, "python3 -m venv --clear " + venv}
-			_, err := testFinder(root, nil).find(context.Background(), "")
+			_, err := testFinder(root, nil).find(context.Background(), ipc.Wanted{Python: ""})
 			wantError(t, err, ErrBrokenVenv, want...)
 			active := testFinder("/", map[string]string{"VIRTUAL_ENV": venv})
-			_, err = active.find(context.Background(), "")
+			_, err = active.find(context.Background(), ipc.Wanted{Python: ""})
 			wantError(t, err, ErrBrokenVenv, want...)
-			_, err = testFinder(root, nil).find(context.Background(), venv)
+			_, err = testFinder(root, nil).find(context.Background(), ipc.Wanted{Python: venv})
 			wantError(t, err, ErrBrokenVenv, want...)
 			if python := filepath.Join(venv, "bin", "python3"); exists(python) {
-				_, err = testFinder(root, nil).find(context.Background(), python)
+				_, err = testFinder(root, nil).find(context.Background(), ipc.Wanted{Python: python})
 				wantError(t, err, ErrBrokenVenv, want...)
 			}
 		})

@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,9 +27,11 @@ import (
 type Options struct {
 	// Program is the binary, Title what ps shows.
 	Program, Title string
-	// Image is what python.SpawnerImage returns.
+	// Python is the interpreter. One that hosts its workers is the program itself.
+	Python ipc.Python
+	// Image is what python.SpawnerImage returns, or python.HostImage.
 	Image []byte
-	// Dir is the working directory, Env the environment, with the mark of a worker.
+	// Dir is the working directory, Env the environment.
 	Dir string
 	Env []string
 	// Stdin, Stdout and Stderr are the standard streams, of the workers too.
@@ -77,9 +80,21 @@ func Start(o Options) (*Process, error) {
 	}
 	cmd := &exec.Cmd{
 		Path: o.Program, Args: append([]string{o.Title}, make([]string, titleRoom)...), Dir: o.Dir,
-		Env:   append(o.Env[:len(o.Env):len(o.Env)], ipc.EnvSpawner+"="+ipc.Version),
+		Env:   append(o.Env[:len(o.Env):len(o.Env)], ipc.EnvWorker+"="+ipc.Version, ipc.EnvSpawner+"="+ipc.Version),
 		Stdin: o.Stdin, Stdout: o.Stdout, Stderr: o.Stderr,
 		ExtraFiles: []*os.File{theirs, imageFile},
+	}
+	if o.Python.Host != nil {
+		null, err := os.Open(os.DevNull)
+		if err != nil {
+			conn.Close()
+			return nil, err
+		}
+		defer null.Close()
+		cmd.Path, cmd.Env = o.Python.Executable, o.Env
+		cmd.Args = ipc.HostSpawnerArgs(o.Python, o.Title, titleRoom)
+		cmd.ExtraFiles = slices.Repeat([]*os.File{null}, ipc.MaxSpawned)
+		cmd.ExtraFiles = append(cmd.ExtraFiles, theirs, imageFile, o.Python.Host)
 	}
 	if err := cmd.Start(); err != nil {
 		conn.Close()

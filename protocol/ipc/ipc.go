@@ -27,7 +27,8 @@ import (
 )
 
 // EnvWorker marks a process as a worker. Its value is Version; the worker
-// removes it before any application code runs.
+// removes it before any application code runs. A hosted worker (HostArgs) has its
+// mark among the arguments.
 const EnvWorker = "GOWSGI_WORKER"
 
 // Version changes whenever master and worker of two builds could not
@@ -96,17 +97,6 @@ type Boot struct {
 	Slots int `json:"slots"`
 	// Settings is the JSON of a config.Config.
 	Settings json.RawMessage `json:"settings"`
-}
-
-// Python names the interpreter a worker loads, as the master found it.
-type Python struct {
-	// Executable is the absolute path of the interpreter, unresolved: in a
-	// virtual environment it is the link that makes CPython find the environment.
-	Executable string `json:"executable"`
-	// Version is "3.11.7".
-	Version string `json:"version"`
-	// Library is the absolute path of the shared libpython.
-	Library string `json:"library"`
 }
 
 // Listener describes one inherited listening socket.

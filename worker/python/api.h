@@ -127,6 +127,7 @@ enum { Py_file_input = 257 };
   X(PyExc_AssertionError)                                                      \
   X(PyExc_RuntimeError)                                                        \
   X(PyExc_AttributeError)                                                      \
+  X(PyExc_ImportError)                                                         \
   X(PyExc_ConnectionResetError)
 
 struct gw_api {

@@ -8,6 +8,7 @@ import (
 
 	"gowsgi/internal/gowsgitest"
 	"gowsgi/internal/pyfind"
+	"gowsgi/protocol/ipc"
 	"gowsgi/worker/python"
 )
 
@@ -25,7 +26,7 @@ func hostBenchmarks(run func() int) int {
 			break
 		}
 	}
-	p, err := pyfind.Find(ctx, path, "/", os.Getenv)
+	p, err := pyfind.Find(ctx, ipc.Wanted{Python: path, Dir: "/"}, os.Getenv, nil)
 	if err == nil {
 		err = os.Chdir("testdata")
 	}

@@ -105,8 +105,9 @@ static PyMethodDef functions[] = {
 };
 
 /* gw_module runs source as the module `name`, into which the functions have been
- * put before, up to one without a name. It returns the module's dict, borrowed
- * from sys.modules, or NULL with an exception. */
+ * put before, up to one without a name. Without a source they are put into a module
+ * that is there. It returns the module's dict, borrowed from sys.modules, or NULL
+ * with an exception. */
 PyObject *gw_module(const char *name, PyMethodDef *defs, const char *source) {
   PyObject *module = py.PyImport_AddModule(name);
   if (!module) return NULL;
@@ -116,6 +117,7 @@ PyObject *gw_module(const char *name, PyMethodDef *defs, const char *source) {
     if (!f || py.PyDict_SetItemString(dict, defs->ml_name, f) != 0) return NULL;
     py.Py_DecRef(f);
   }
+  if (!source) return dict;
   PyObject *builtins = py.PyImport_ImportModule("builtins");
   if (!builtins || py.PyDict_SetItemString(dict, "__builtins__", builtins) != 0) return NULL;
   py.Py_DecRef(builtins);
@@ -144,10 +146,9 @@ static int coerce_locale(void) {
   return legacy;
 }
 
-/* gw_start loads libpython and initialises CPython as `program` would run it. On
- * success the calling thread, the process's main one, holds the GIL. */
-int gw_start(const char *library, const char *program, const char *source, char *err,
-             size_t errlen) {
+/* initialise loads libpython and starts CPython as `program` would. On success the
+ * calling thread, the process's main one, holds the GIL. */
+static int initialise(const char *library, const char *program, char *err, size_t errlen) {
   if (gw_load(library, err, errlen) != 0) return -1;
   int *utf8_mode = dlsym(RTLD_DEFAULT, "Py_UTF8Mode");
   if (coerce_locale() && utf8_mode) *utf8_mode = 1;
@@ -156,20 +157,18 @@ int gw_start(const char *library, const char *program, const char *source, char 
     snprintf(err, errlen, "the interpreter's path cannot be decoded");
     return -1;
   }
-  gw_fault_before_python();
   py.Py_SetProgramName(name);
   py.Py_InitializeEx(0); /* ends the process with a message of its own when it cannot */
-#define X(name)                                                                \
-  {                                                                            \
-    PyObject **p = dlsym(RTLD_DEFAULT, #name);                                 \
-    if (!p || !*p) {                                                           \
-      snprintf(err, errlen, "libpython has no object " #name);                 \
-      return -1;                                                               \
-    }                                                                          \
-    py.name = *p;                                                              \
-  }
-  GW_OBJECTS(X)
-#undef X
+  return gw_load_objects(err, errlen);
+}
+
+/* gw_start makes a worker of the process: it starts CPython with initialise, or,
+ * without a library, finds the calling thread in one that runs and holding its GIL
+ * (host.c), and runs helper.py, the source. */
+int gw_start(const char *library, const char *program, const char *source, char *err,
+             size_t errlen) {
+  gw_fault_before_python();
+  if (library && initialise(library, program, err, errlen) != 0) return -1;
   helper = gw_module("_gowsgi", functions, source);
   if (!helper || gw_request_setup() != 0) {
     char *text = gw_format_exception(NULL);
@@ -177,6 +176,16 @@ int gw_start(const char *library, const char *program, const char *source, char 
     free(text);
     return -1;
   }
+  return 0;
+}
+
+/* gw_take_over is gw_start in a worker that host.py has forked: helper.py has run,
+ * and the application, None or not, may be loaded. It returns -1 with an exception. */
+int gw_take_over(PyObject *application) {
+  helper = gw_module("_gowsgi", functions, NULL);
+  if (!helper || gw_request_setup() != 0) return -1;
+  py.Py_DecRef(gw_set_application(NULL, application));
+  gw_set_spawned();
   return 0;
 }
 

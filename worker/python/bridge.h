@@ -101,8 +101,10 @@ enum {
 
 /* load.c, boot.c: all return 0, or -1 with a message in err. */
 int gw_load(const char *library, char *err, size_t errlen);
+int gw_load_objects(char *err, size_t errlen);
 int gw_start(const char *library, const char *program, const char *helper, char *err,
              size_t errlen);
+int gw_take_over(PyObject *application);
 int gw_set_argv(char **argv, int n);
 int gw_insert_path(const char *dir);
 void gw_finalize(gw_thread *t);
@@ -149,6 +151,11 @@ int gw_spawned(void);
 int gw_preloaded(void);
 int gw_adopt(void);
 char **gw_environment(void);
+void gw_set_spawned(void);
+void gw_set_title(const char *text, size_t n);
+
+/* host.c: CPython was there before this code, which it has loaded. */
+extern int gw_hosted;
 
 /* hooks.c */
 void gw_go_runs(void);

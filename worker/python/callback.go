@@ -102,3 +102,10 @@ func gwgoSignalled(number C.int) {
 func gwgoError(index C.uint64_t, phase C.int, text C.gw_bytes) {
 	threads[index].handler.Failed(Phase(phase), string(lent(text)))
 }
+
+//export gwgoHost
+func gwgoHost(mark C.gw_bytes) {
+	if hosted != nil {
+		hosted(string(lent(mark)))
+	}
+}

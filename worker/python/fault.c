@@ -2,6 +2,7 @@
 #include "bridge.h"
 
 #include <errno.h>
+#include <link.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -17,13 +18,29 @@
  *   before CPython starts   Go's actions are saved, the defaults set
  *   faulthandler.enable     prints the stacks, puts the defaults back, raises again
  *   gw_fault_after_python   ours on top: a fault whose program counter lies in
- *                           this executable goes to Go, all others on to Python's
+ *                           this program or library goes to Go, all others on to Python's
  */
 static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
 enum { NFAULTS = sizeof faults / sizeof faults[0] };
 static struct sigaction go_action[NFAULTS], python_action[NFAULTS];
 
-extern const char __executable_start[], etext[];
+/* Where the code of this executable, or library, lies. */
+static uintptr_t text_start, text_end;
+
+/* find_text is called for each object of the process, until it returns 1. */
+static int find_text(struct dl_phdr_info *object, size_t size, void *arg) {
+  (void)size, (void)arg;
+  uintptr_t own = (uintptr_t)find_text;
+  for (int i = 0; i < object->dlpi_phnum; i++) {
+    uintptr_t start = object->dlpi_addr + object->dlpi_phdr[i].p_vaddr;
+    uintptr_t end = start + object->dlpi_phdr[i].p_memsz;
+    if (object->dlpi_phdr[i].p_type != PT_LOAD || own < start || own >= end) continue;
+    text_start = start;
+    text_end = end;
+    return 1;
+  }
+  return 0;
+}
 
 #if defined(__x86_64__)
 #include <ucontext.h>
@@ -46,7 +63,7 @@ static void on_fault(int sig, siginfo_t *info, void *ctx) {
   uintptr_t pc = program_counter(ctx);
   for (int i = 0; i < NFAULTS; i++) {
     if (faults[i] != sig) continue;
-    if (info->si_code > 0 && pc >= (uintptr_t)__executable_start && pc < (uintptr_t)etext &&
+    if (info->si_code > 0 && pc >= text_start && pc < text_end &&
         (go_action[i].sa_flags & SA_SIGINFO)) {
       go_action[i].sa_sigaction(sig, info, ctx);
       return;
@@ -67,6 +84,7 @@ void gw_fault_before_python(void) {
 }
 
 void gw_fault_after_python(void) {
+  dl_iterate_phdr(find_text, NULL);
   struct sigaction sa;
   memset(&sa, 0, sizeof sa);
   sa.sa_sigaction = on_fault;

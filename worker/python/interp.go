@@ -21,7 +21,8 @@ var helperSource string
 type Options struct {
 	// Library is the path of the shared libpython, Executable the interpreter it
 	// stands for: sys.prefix, the virtual environment and site-packages follow
-	// from it as if that program had been started.
+	// from it as if that program had been started. Neither matters where an
+	// interpreter hosts the server (see Host).
 	Library, Executable string
 	// Argv becomes sys.argv.
 	Argv []string
@@ -77,11 +78,15 @@ func Start(o Options) error {
 	return guardFork(o.ForkClose)
 }
 
-// begin starts CPython in a process that has none.
+// begin starts CPython in a process that has none, or makes a worker of the one that
+// hosts the server.
 func begin(o Options) error {
 	var errbuf [512]C.char
-	lib := C.CString(o.Library)
-	defer C.free(unsafe.Pointer(lib))
+	var lib *C.char
+	if C.gw_hosted == 0 {
+		lib = C.CString(o.Library)
+		defer C.free(unsafe.Pointer(lib))
+	}
 	prog := C.CString(o.Executable)
 	defer C.free(unsafe.Pointer(prog))
 	helper := C.CString(helperSource)

@@ -8,9 +8,11 @@
 struct gw_api py;
 
 /* gw_load opens libpython with RTLD_GLOBAL, because extension modules resolve
- * CPython's symbols in the global scope, and looks up everything in api.h. */
+ * CPython's symbols in the global scope, and looks up all functions in api.h.
+ * Without a library they are those of the process. */
 int gw_load(const char *library, char *err, size_t errlen) {
   void *handle = dlopen(library, RTLD_NOW | RTLD_GLOBAL);
+  if (!library) library = "the program";
   if (!handle) {
     snprintf(err, errlen, "loading %s: %s", library, dlerror());
     return -1;
@@ -28,7 +30,21 @@ int gw_load(const char *library, char *err, size_t errlen) {
     snprintf(err, errlen, "%s has no object None", library);
     return -1;
   }
-  /* The exception variables are filled by Py_InitializeEx; gw_start reads
-   * them. */
+  return 0;
+}
+
+/* gw_load_objects reads the variables in api.h, which Py_InitializeEx has filled. */
+int gw_load_objects(char *err, size_t errlen) {
+#define X(name)                                                                \
+  {                                                                            \
+    PyObject **p = dlsym(RTLD_DEFAULT, #name);                                 \
+    if (!p || !*p) {                                                           \
+      snprintf(err, errlen, "libpython has no object " #name);                 \
+      return -1;                                                               \
+    }                                                                          \
+    py.name = *p;                                                              \
+  }
+  GW_OBJECTS(X)
+#undef X
   return 0;
 }

@@ -140,7 +140,7 @@ func TestCPython(t *testing.T) {
 func runInside(t *testing.T, path string, run func(context.Context, *testing.T, ipc.Python, []string) ([]byte, error)) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	p, err := pyfind.Find(ctx, path, "/", os.Getenv)
+	p, err := pyfind.Find(ctx, ipc.Wanted{Python: path, Dir: "/"}, os.Getenv, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

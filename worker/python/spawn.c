@@ -54,6 +54,8 @@ static size_t title_size;
 
 int gw_spawned(void) { return spawned; }
 
+void gw_set_spawned(void) { spawned = 1; }
+
 int gw_preloaded(void) { return gw_application != NULL; }
 
 char **gw_environment(void) { return environ; }
@@ -252,15 +254,21 @@ static PyObject *fork_worker(PyObject *self, PyObject *tuple) {
   return py.PyLong_FromLong(pid);
 }
 
-/* set_title(bytes) shows the process as that, cut to the room there is. */
+/* gw_set_title shows the process as text, cut to the room there is. */
+void gw_set_title(const char *text, size_t n) {
+  if (title_size == 0) return;
+  size_t len = n < title_size ? n : title_size - 1;
+  memcpy(title, text, len);
+  memset(title + len, 0, title_size - len);
+}
+
+/* set_title(bytes) is gw_set_title. */
 static PyObject *set_title(PyObject *self, PyObject *bytes) {
   (void)self;
   char *p;
   Py_ssize_t n;
   if (py.PyBytes_AsStringAndSize(bytes, &p, &n) != 0) return NULL;
-  size_t len = (size_t)n < title_size ? (size_t)n : title_size - 1;
-  memcpy(title, p, len);
-  memset(title + len, 0, title_size - len);
+  gw_set_title(p, (size_t)n);
   py.Py_IncRef(py.None);
   return py.None;
 }
@@ -338,14 +346,17 @@ static int own_environment(void) {
   return 0;
 }
 
+/* In a library it is called, too, with the arguments of the program. */
 __attribute__((constructor)) static void start(int argc, char **argv) {
+  if (argc > 0) {
+    title = argv[0];
+    title_size = (size_t)(argv[argc - 1] + strlen(argv[argc - 1]) + 1 - title);
+  }
   if (!getenv(mark_spawner)) return;
   if (own_environment() != 0) _exit(1);
   unsetenv(mark_spawner);
   unsetenv(mark_worker);
   prctl(PR_SET_NAME, "gowsgi-spawner");
   master = getppid();
-  title = argv[0];
-  title_size = (size_t)(argv[argc - 1] + strlen(argv[argc - 1]) + 1 - title);
   spawner();
 }
