@@ -52,7 +52,7 @@ def state(environ):
         "pipe": os.fstat(pipe[0]).st_ino == os.fstat(pipe[1]).st_ino,
         "script": environ["SCRIPT_NAME"],
         "path": environ["PATH_INFO"],
-        "marks": [k for k in os.environ if k.startswith("GOWSGI_")],
+        "marks": [k for k in os.environ if k.startswith("GOWSGI_") and k != "GOWSGI_PYTHON_MODE"],
         "preexec": os.popen("trap; sleep 0 & wait; echo fine").read().strip(),
     }
 

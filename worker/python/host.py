@@ -79,10 +79,42 @@ def fork():
         return os.fork()
 
 
-def fork_twice():
+class Callbacks:
+    """The callables of os.register_at_fork, which are to see one fork where there
+    are two. CPython keeps them in lists that nothing names; they are found by what
+    was put into them. Where they are not, the callables run twice."""
+
+    KINDS = ("before", "after_in_parent", "after_in_child")
+
+    def __init__(self):
+        import gc
+
+        probes = {kind: lambda: None for kind in self.KINDS}
+        os.register_at_fork(**probes)
+        self.lists = {}
+        for kind, probe in probes.items():
+            found = [o for o in gc.get_referrers(probe) if type(o) is list and o[-1:] == [probe]]
+            self.lists[kind] = found[0] if len(found) == 1 else []
+            self.lists[kind][-1:] = []
+        self.held = {}
+
+    def hold(self, *kinds):
+        """Keeps these from running at the next fork."""
+        for kind in kinds:
+            self.held[kind] = self.lists[kind][:]
+            self.lists[kind].clear()
+
+    def release(self):
+        for kind, held in self.held.items():
+            self.lists[kind][:0] = held
+        self.held.clear()
+
+
+def fork_twice(callbacks):
     """Forks a child whose parent is gone, so that the master becomes it. Returns 0 in
     the child, its pid in the parent."""
     reading, writing = os.pipe()
+    callbacks.hold("after_in_child")
     try:
         middle = fork()
         if middle != 0:
@@ -93,6 +125,8 @@ def fork_twice():
             if pid < 0:
                 raise OSError(-pid, os.strerror(-pid))
             return pid
+        callbacks.release()
+        callbacks.hold("before", "after_in_parent")
         try:
             pid = fork()
         except OSError as e:
@@ -102,6 +136,7 @@ def fork_twice():
             os._exit(0)
         return 0
     finally:
+        callbacks.release()
         os.close(reading)
         os.close(writing)
 
@@ -119,6 +154,7 @@ class Spawner:
         self.title = b""
         self.app = None
         self.kill = os.kill
+        self.callbacks = Callbacks()
 
     def application(self):
         return self.app
@@ -162,7 +198,7 @@ class Spawner:
             raise ValueError("bad descriptors for a worker")
         old = _signal.pthread_sigmask(_signal.SIG_BLOCK, HELD)
         try:
-            pid = fork_twice()
+            pid = fork_twice(self.callbacks)
         except OSError as e:
             raise RuntimeError("fork: %s" % e.strerror) from None
         finally:
