@@ -35,46 +35,53 @@ func askMain(t *testing.T, s *gowsgitest.Server) mainReport {
 	return m
 }
 
-// One binary serves with every CPython from 3.8 on that is installed.
+// One binary serves with every CPython from 3.8 on that is installed, in both modes.
 func TestEveryPython(t *testing.T) {
 	t.Parallel()
 	tried := 0
 	for _, python := range gowsgitest.Pythons() {
-		if !python.Supported() {
-			continue
+		for _, mode := range python.Modes() {
+			tried++
+			t.Run(python.String()+" "+mode, func(t *testing.T) {
+				t.Parallel()
+				testPython(t, python, "--python-mode", mode)
+				if mode == "hosted" {
+					testPython(t, python, "--python-mode", mode, "--preload")
+				}
+			})
 		}
-		tried++
-		t.Run(python.String(), func(t *testing.T) {
-			t.Parallel()
-			args := []string{"-w", "2", "--python", python.Path, "probe"}
-			if python.FreeThreaded {
-				args = append(args, "--threads", "3")
-			}
-			s := gowsgitest.Start(t, gowsgitest.Config{Dir: apps(), NoVenv: true, Args: args})
-			m := askMain(t, s)
-			if got := s.Log.Count(`every thread has a loop of its own`) > 0; got != python.FreeThreaded {
-				t.Errorf("loops for each thread: %v, want %v", got, python.FreeThreaded)
-			}
-			if !slices.Equal(m.Version, python.Version[:]) {
-				t.Errorf("runs %v, want %v", m.Version, python.Version)
-			}
-			answering(t, s, 2)
-			if r := s.Get("/raise?name=RuntimeError"); r.Status != 500 {
-				t.Errorf("got %v, want 500", r)
-			}
-			if r := s.Post("/environ", "text/plain", "body"); r.Status != 200 {
-				t.Errorf("got %v, want 200", r)
-			}
-			if code := s.Stop(); code != 0 {
-				t.Errorf("exit code %d, want 0", code)
-			}
-			if n := s.Log.Count(`Booting worker`); n != 2 {
-				t.Errorf("%d workers were started, want 2", n)
-			}
-		})
 	}
 	if tried == 0 {
 		t.Error("no supported interpreter found")
+	}
+}
+
+func testPython(t *testing.T, python gowsgitest.Interpreter, args ...string) {
+	t.Helper()
+	args = append(args, "-w", "2", "--python", python.Path, "probe")
+	if python.FreeThreaded {
+		args = append(args, "--threads", "3")
+	}
+	s := gowsgitest.Start(t, gowsgitest.Config{Dir: apps(), NoVenv: true, Args: args})
+	m := askMain(t, s)
+	if got := s.Log.Count(`every thread has a loop of its own`) > 0; got != python.FreeThreaded {
+		t.Errorf("loops for each thread: %v, want %v", got, python.FreeThreaded)
+	}
+	if !slices.Equal(m.Version, python.Version[:]) {
+		t.Errorf("runs %v, want %v", m.Version, python.Version)
+	}
+	answering(t, s, 2)
+	if r := s.Get("/raise?name=RuntimeError"); r.Status != 500 {
+		t.Errorf("got %v, want 500", r)
+	}
+	if r := s.Post("/environ", "text/plain", "body"); r.Status != 200 {
+		t.Errorf("got %v, want 200", r)
+	}
+	if code := s.Stop(); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+	if n := s.Log.Count(`Booting worker`); n != 2 {
+		t.Errorf("%d workers were started, want 2", n)
 	}
 }
 
@@ -129,12 +136,6 @@ func TestPythonRefused(t *testing.T) {
 				name, python string
 				want         []string
 			}{"too old", python.Path, []string{fmt.Sprintf("3.%d", v[1]), "3.8"}})
-		}
-		if python.Version[0] == 3 && !python.Shared {
-			tests = append(tests, struct {
-				name, python string
-				want         []string
-			}{"no shared library", python.Path, []string{"libpython"}})
 		}
 	}
 	for _, tt := range tests {

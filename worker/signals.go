@@ -23,8 +23,18 @@ func (p *process) catchSignals() error {
 	if !python.Running() {
 		return nil
 	}
-	// They may wait since before there was anything to handle them.
-	return sys.Unblock(ipc.HeldSignals())
+	if err := sys.Unblock(ipc.HeldSignals()); err != nil {
+		return err
+	}
+	// What came before there was anything to handle it comes again.
+	for _, sig := range ipc.HeldSignals() {
+		if python.Held(int(sig)) {
+			if err := unix.Kill(os.Getpid(), sig); err != nil {
+				return os.NewSyscallError("kill", err)
+			}
+		}
+	}
+	return nil
 }
 
 // handleSignals acts on signals while the worker serves. It lives as long as the

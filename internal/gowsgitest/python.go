@@ -19,7 +19,8 @@ type Interpreter struct {
 	Real string `json:"real"`
 	// Version is its major and minor version and release, as 3, 11, 7.
 	Version [3]int `json:"version"`
-	// Shared says whether it has a shared libpython, which gowsgi needs.
+	// Shared says whether it has a shared libpython; one without it can only host the
+	// server.
 	Shared bool `json:"shared"`
 	// FreeThreaded says that it is built to run without a GIL.
 	FreeThreaded bool `json:"free_threaded"`
@@ -37,9 +38,20 @@ func (i Interpreter) Name() string {
 	return name
 }
 
-// Supported reports whether gowsgi promises to work with the interpreter.
-func (i Interpreter) Supported() bool {
-	return i.Shared && i.Version[0] == 3 && i.Version[1] >= 8
+// Supported reports whether gowsgi promises to load the interpreter's library.
+func (i Interpreter) Supported() bool { return i.Shared && i.current() }
+
+func (i Interpreter) current() bool { return i.Version[0] == 3 && i.Version[1] >= 8 }
+
+// Modes returns the values of python_mode that the interpreter is to work with.
+func (i Interpreter) Modes() (modes []string) {
+	if i.Supported() && !Hosted() {
+		modes = append(modes, "dlopen")
+	}
+	if i.current() {
+		modes = append(modes, "hosted")
+	}
+	return modes
 }
 
 const describe = `

@@ -19,6 +19,8 @@ import (
 type Config struct {
 	// Dir is the working directory; empty is the test's own.
 	Dir string
+	// Program is another file than Binary.
+	Program string
 	// Args is the command line.
 	Args []string
 	// Bind replaces the free port of 127.0.0.1 that Start asks for with -b.
@@ -94,7 +96,10 @@ func Launch(tb testing.TB, c Config) *Server {
 	if c.Bind != "" {
 		args = append([]string{"-b", c.Bind}, args...)
 	}
-	s.cmd = exec.Command(Binary(tb), args...)
+	if c.Program == "" {
+		c.Program = Binary(tb)
+	}
+	s.cmd = exec.Command(c.Program, args...)
 	s.cmd.Dir = c.Dir
 	s.cmd.Env = environment(tb, c, s.mark)
 	s.cmd.ExtraFiles = c.ExtraFiles

@@ -156,6 +156,7 @@ void gw_set_title(const char *text, size_t n);
 
 /* host.c: CPython was there before this code, which it has loaded. */
 extern int gw_hosted;
+int gw_held(int sig);
 
 /* hooks.c */
 void gw_go_runs(void);

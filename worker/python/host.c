@@ -1,7 +1,9 @@
 #define _GNU_SOURCE
 #include "bridge.h"
 
+#include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "_cgo_export.h"
 
@@ -15,24 +17,44 @@
  *   _imp.create_dynamic                 ->  constructors: the Go runtime starts
  *                                           PyInit__gowsgi_host: the C API is looked up
  *   ImportError; the module has "work"  <-
- *   work(mark, title, forked, app)      ->  gwgoHost: the life of a worker
+ *   work(mark, title, ...)              ->  gwgoHost: the life of a worker
  *                                           the process ends in it
  */
 
 int gw_hosted;
 
-/* work(mark, title, forked, application) is the rest of the process; it returns only
- * with an exception. forked says that a spawner has forked it, which has made the
+/* Signals that host.py has blocked, and that came. Go unblocks a signal before it sets
+ * its handler, so one that waits needs another handler until then. */
+static volatile sig_atomic_t held[NSIG];
+
+static void hold(int sig) { held[sig] = 1; }
+
+int gw_held(int sig) { return sig > 0 && sig < NSIG && held[sig]; }
+
+static int hold_signals(PyObject *numbers) {
+  Py_ssize_t n = py.PyTuple_Size(numbers);
+  struct sigaction sa;
+  memset(&sa, 0, sizeof sa);
+  sa.sa_handler = hold;
+  sa.sa_flags = SA_RESTART | SA_ONSTACK;
+  for (Py_ssize_t i = 0; i < n; i++)
+    sigaction((int)py.PyLong_AsSsize_t(py.PyTuple_GetItem(numbers, i)), &sa, NULL);
+  return n < 0 ? -1 : 0;
+}
+
+/* work(mark, title, signals, forked, application) is the rest of the process; it
+ * returns only with an exception. The signals are blocked. forked says that a spawner has forked it, which has made the
  * module _gowsgi and perhaps loaded the application, None if not. */
 static PyObject *work(PyObject *self, PyObject *args) {
   (void)self;
   char *mark, *title;
   Py_ssize_t mark_size, title_size;
-  PyObject *item[4];
-  for (Py_ssize_t i = 0; i < 4; i++)
+  PyObject *item[5];
+  for (Py_ssize_t i = 0; i < 5; i++)
     if (!(item[i] = py.PyTuple_GetItem(args, i))) return NULL; /* borrowed */
-  PyObject *forked = item[2], *app = item[3];
-  if (py.PyBytes_AsStringAndSize(item[0], &mark, &mark_size) != 0 ||
+  PyObject *forked = item[3], *app = item[4];
+  if (hold_signals(item[2]) != 0 ||
+      py.PyBytes_AsStringAndSize(item[0], &mark, &mark_size) != 0 ||
       py.PyBytes_AsStringAndSize(item[1], &title, &title_size) != 0)
     return NULL;
   gw_set_title(title, (size_t)title_size);

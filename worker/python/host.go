@@ -36,6 +36,10 @@ func HostImage() []byte {
 	return []byte("SOURCES = " + string(sources) + "\n" + hostSource)
 }
 
+// Held reports whether the signal came before there was anything to handle it, in a
+// process that hosts the server.
+func Held(number int) bool { return C.gw_held(C.int(number)) != 0 }
+
 // Running reports whether CPython was there before Go: in a worker that a spawner
 // has forked, and where an interpreter hosts the server.
 func Running() bool { return C.gw_hosted != 0 || Spawned() }

@@ -19,12 +19,12 @@ STATUS = 4
 ORPHAN_SECONDS = 3
 
 # What the server handles in a worker, and ipc.HeldSignals: blocked until it does.
-HELD = {
+HELD = tuple(
     getattr(_signal, name)
     for name in ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGWINCH")
-}
+)
 # What a spawner does not heed.
-CAUGHT = HELD | {_signal.SIGTTIN, _signal.SIGTTOU}
+CAUGHT = HELD + (_signal.SIGTTIN, _signal.SIGTTOU)
 
 
 def undo():
@@ -289,7 +289,7 @@ image, role, library, mark, title = sys.argv[1:6]
 undo()
 os.close(int(image))
 if role == "worker":
-    load(int(library))(mark.encode(), os.fsencode(title), False, None)
+    load(int(library))(mark.encode(), os.fsencode(title), HELD, False, None)
 else:
     host = serve(control=int(role))
-    load(int(library))(mark.encode(), host.title, True, host.app)
+    load(int(library))(mark.encode(), host.title, HELD, True, host.app)
