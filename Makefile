@@ -2,7 +2,7 @@
 #
 # Settings, given as NAME=value on the command line:
 #   PYTHON    interpreter for examples/.venv (default: the first python3 on PATH
-#             with a shared libpython)
+#             with a shared libpython, or else without)
 #   MODE      hosted: `make integration` starts every server in that mode
 #   APP ARGS  what `make run` serves, and further flags for it
 #   FUZZTIME  how long each fuzz target runs (default 10s)
@@ -103,15 +103,17 @@ $(VENV)/.installed: examples/requirements.txt
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r examples/requirements.txt
 	touch $@
 
-# The first interpreter that has a shared libpython and can make an environment.
-FIND_PYTHON = python=; for p in $(or $(PYTHON),python3 /usr/local/bin/python3 /usr/bin/python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9 python3.8); do \
-	"$$p" -c 'import ensurepip, os, sys, sysconfig, venv; v = sysconfig.get_config_var; sys.exit(sys.version_info < (3, 8) or not v("Py_ENABLE_SHARED") or not os.path.exists(os.path.join(v("LIBDIR"), v("INSTSONAME"))))' 2>/dev/null && { python=$$p; break; }; done
+# The first interpreter that can make an environment and has a shared libpython, of
+# which the tests of the bridge need one; else the first that can.
+FIND_PYTHON = python=; any=; for p in $(or $(PYTHON),python3 /usr/local/bin/python3 /usr/bin/python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9 python3.8); do \
+	"$$p" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 8))' 2>/dev/null || continue; \
+	"$$p" -c 'import os, sys, sysconfig; v = sysconfig.get_config_var; sys.exit(not v("Py_ENABLE_SHARED") or not os.path.exists(os.path.join(v("LIBDIR"), v("INSTSONAME"))))' && { python=$$p; break; }; \
+	any=$${any:-$$p}; done; python=$${python:-$$any}
 
 need-python:
 	@$(FIND_PYTHON); test -n "$$python" || { \
-	echo "A Python 3.8 or later with its shared library and the venv module is needed: on Debian and Ubuntu" >&2; \
-	echo "apt install python3-venv libpython3-dev; on Fedora dnf install python3-libs; with pyenv" >&2; \
-	echo "PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install 3.13. make PYTHON=/path/to/python3 chooses one." >&2; exit 1; }
+	echo "A Python 3.8 or later with the venv module is needed (Debian and Ubuntu: apt install python3-venv);" >&2; \
+	echo "make PYTHON=/path/to/python3 chooses one." >&2; exit 1; }
 
 need-go:
 	@command -v $(GO) >/dev/null || { echo "Go is needed (https://go.dev/dl/); make GO=/path/to/go chooses one." >&2; exit 1; }

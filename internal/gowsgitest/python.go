@@ -115,6 +115,28 @@ func inspect(path string) (Interpreter, error) {
 	return i, err
 }
 
+// Loadable returns the interpreters that have a library to load. Where there are only
+// others the test is skipped: what it tries is not there, and they host the server in
+// the tests of integration.
+func Loadable(tb testing.TB) (found []Interpreter) {
+	tb.Helper()
+	others := false
+	for _, i := range Pythons() {
+		if i.Supported() {
+			found = append(found, i)
+		}
+		others = others || i.current()
+	}
+	switch {
+	case len(found) > 0:
+	case others:
+		tb.Skip("no CPython 3.8 or later with a shared libpython is installed here")
+	default:
+		tb.Fatal("no CPython 3.8 or later is installed here")
+	}
+	return found
+}
+
 // Venv returns the environment that has the examples' packages. It ends the test
 // when there is none: a test that skipped would prove nothing.
 func Venv(tb testing.TB) string {
