@@ -27,7 +27,7 @@ UNIT_PKGS = $$($(GO) list ./... | grep -v '/integration$$')
 export GOWSGI_TEST_VENV ?= $(CURDIR)/$(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build venv test check unit integration race fuzz proxies leak chaos asan cgocheck stress bench clean need-go need-cc need-python
+.PHONY: help run build venv test check unit integration race fuzz proxies image-test leak chaos asan cgocheck stress bench clean need-go need-cc need-python
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,11 @@ fuzz: need-go need-cc ## every fuzz target for FUZZTIME each (10s)
 proxies: need-go need-cc venv ## nginx and HAProxy in front, with the files of deploy/, under reloads (needs both programs)
 	$(GO) vet -tags proxies ./integration
 	GOWSGI_PROXY_TIME=$(PROXYTIME) $(GO) $(TEST) -tags proxies -timeout 30m -v -run '^TestProxies$$' ./integration
+
+image-test: need-go need-cc venv ## build the image and one on it, and run them (needs root, debootstrap, buildah, podman, crun)
+	$(GO) vet -tags image ./integration
+	nice deploy/test/bases
+	$(GO) $(TEST) -tags image -timeout 30m -v -run '^TestImage$$' ./integration
 
 leak: need-go need-cc venv ## 100,000 requests must leave memory and reference counts flat
 	$(GO) $(TEST) -timeout 10m -v -run '^TestLeak' ./integration

@@ -88,17 +88,6 @@ func startFront(t *testing.T, program, file string, args []string, replace ...st
 	return f
 }
 
-// freeAddr returns an address nobody listens on just now.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 func startNginx(t *testing.T, upstream string) *front {
 	return startFront(t, "nginx", "nginx.conf",
 		[]string{"-p", "{dir}", "-c", "{conf}", "-e", "stderr", "-g", "daemon off; user root;"},
