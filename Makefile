@@ -27,10 +27,10 @@ UNIT_PKGS = $$($(GO) list ./... | grep -v '/integration$$')
 export GOWSGI_TEST_VENV ?= $(CURDIR)/$(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build venv test check unit integration race fuzz proxies image-test leak chaos asan cgocheck stress bench clean need-go need-cc need-python
+.PHONY: help run build venv test check unit integration race fuzz proxies image-test systemd-test deploy-test leak chaos asan cgocheck stress bench clean need-go need-cc need-python
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build venv ## build, install the examples' packages, serve the Flask example with four workers
 	cd examples && exec ../bin/gowsgi -w $(WORKERS) $(ARGS) $(APP)
@@ -75,8 +75,15 @@ proxies: need-go need-cc venv ## nginx and HAProxy in front, with the files of d
 
 image-test: need-go need-cc venv ## build the image and one on it, and run them (needs root, debootstrap, buildah, podman, crun)
 	$(GO) vet -tags image ./integration
-	nice deploy/test/bases
+	nice deploy/test/bases images
 	$(GO) $(TEST) -tags image -timeout 30m -v -run '^TestImage$$' ./integration
+
+systemd-test: need-go need-cc ## the units of deploy/ under a systemd of its own, in namespaces (needs root, debootstrap)
+	$(GO) vet -tags systemd ./integration
+	GOWSGI_TEST_SYSTEMD=$$(nice deploy/test/bases systemd) $(GO) $(TEST) -tags systemd -timeout 10m -v -run '^TestSystemd$$' ./integration
+
+deploy-test: build venv ## check the files of deploy/ with the tools of those who read them (needs systemd's and PyPI)
+	deploy/test/files
 
 leak: need-go need-cc venv ## 100,000 requests must leave memory and reference counts flat
 	$(GO) $(TEST) -timeout 10m -v -run '^TestLeak' ./integration

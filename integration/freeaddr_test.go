@@ -1,4 +1,4 @@
-//go:build proxies || image
+//go:build proxies || image || systemd
 
 package integration
 
