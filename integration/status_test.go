@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -247,5 +248,20 @@ def application(environ, start_response):
 	}
 	if code := s.Stop(); code != 0 {
 		t.Errorf("exit code %d, want 0", code)
+	}
+}
+
+// Of several masters none is picked, and all are named.
+func TestStatusOfSeveral(t *testing.T) {
+	t.Parallel()
+	a, b := start(t, "hello"), start(t, "hello")
+	r := gowsgitest.Run(t, gowsgitest.Config{NoBind: true, Args: []string{"status"}})
+	if r.Code != 2 {
+		t.Errorf("exit code %d, want 2", r.Code)
+	}
+	for _, s := range []*gowsgitest.Server{a, b} {
+		if !regexp.MustCompile(fmt.Sprintf(`\b%d\b`, s.PID)).MatchString(r.Stderr) {
+			t.Errorf("got %q, want the master %d named", r.Stderr, s.PID)
+		}
 	}
 }

@@ -110,7 +110,7 @@ func TestStuckLogs(t *testing.T) {
 			s.Signal(syscall.SIGHUP)
 			s.replaced(workers...)
 			s.get("/sleep?t=300", 504) // whose stacks nobody reads
-			for range 5000 { // more than there is room for
+			for range 5000 {           // more than there is room for
 				s.get("/raise?name=ValueError", 500)
 			}
 

@@ -77,21 +77,20 @@ func Find() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	found := 0
+	var found []int
 	for _, dir := range dirs {
 		pid, err := strconv.Atoi(filepath.Base(dir))
-		if err != nil || pid == os.Getpid() || statusFD(pid) == "" {
-			continue
+		if err == nil && pid != os.Getpid() && statusFD(pid) != "" {
+			found = append(found, pid)
 		}
-		if found != 0 {
-			return 0, ErrMany
-		}
-		found = pid
 	}
-	if found == 0 {
+	switch len(found) {
+	case 0:
 		return 0, ErrNoMaster
+	case 1:
+		return found[0], nil
 	}
-	return found, nil
+	return 0, fmt.Errorf("%w: %v", ErrMany, found)
 }
 
 // statusFD returns the path by which the status of the master with that pid can be
