@@ -270,16 +270,17 @@ func destinationOf(fd int) destination {
 	return d
 }
 
-// piece returns what of p is written at a time: of what goes into a pipe, whole lines
-// that no other process's can get into.
+// piece returns what of p is written at a time: of what somebody has to read, whole
+// lines that no other process's can get into. (A unix socket takes up to 32 KiB at
+// once or not at all.)
 func (d destination) piece(p []byte) []byte {
-	if d.kind != pipe || len(p) <= pipeBuf {
+	if d.kind == disk || len(p) <= pipeBuf {
 		return p
 	}
 	if i := bytes.LastIndexByte(p[:pipeBuf], '\n'); i >= 0 {
 		return p[:i+1]
 	}
-	if i := bytes.IndexByte(p, '\n'); i >= 0 && d.own > 0 {
+	if i := bytes.IndexByte(p, '\n'); i >= 0 && (d.own > 0 || d.kind == socket) {
 		return p[:i+1]
 	}
 	return p[:pipeBuf]

@@ -228,44 +228,44 @@ func TestQueueReopen(t *testing.T) {
 }
 
 // TestQueueOfManyWriters: no line is torn or lost, of several logs that share a slow
-// pipe; events longer than PIPE_BUF may be cut between their lines.
+// reader; events longer than PIPE_BUF may be cut between their lines.
 func TestQueueOfManyWriters(t *testing.T) {
 	t.Parallel()
-	var p [2]int
-	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
-		t.Fatal(err)
-	}
-	reader := os.NewFile(uintptr(p[0]), "reader")
-	defer reader.Close()
-	defer unix.Close(p[1])
-	const logs, events, long = 3, 60, 60
-	var wg sync.WaitGroup
-	for i := range logs {
-		q := &Queue{Reopenable: &Reopenable{path: "-", fd: p[1], dest: destinationOf(p[1])}}
-		defer q.dest.close()
-		wg.Go(func() {
-			for j := range events {
-				var text []byte
-				for k := range long {
-					text = fmt.Appendf(text, "%d %d %s\n", i, j*long+k, pad)
-				}
-				if _, err := q.Write(text); err != nil {
-					t.Error(err)
-				}
+	for _, name := range []string{"pipe", "socket"} {
+		open := streams(t)[name]
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t)
+			const logs, events, long = 3, 60, 60
+			var wg sync.WaitGroup
+			for i := range logs {
+				q := &Queue{Reopenable: &Reopenable{path: "-", fd: s.fd, dest: destinationOf(s.fd)}}
+				defer q.dest.close()
+				wg.Go(func() {
+					for j := range events {
+						var text []byte
+						for k := range long {
+							text = fmt.Appendf(text, "%d %d %s\n", i, j*long+k, pad)
+						}
+						if _, err := q.Write(text); err != nil {
+							t.Error(err)
+						}
+					}
+					q.Flush(patience)
+				})
 			}
-			q.Flush(patience)
+			next := [logs]int{}
+			r := bufio.NewReaderSize(s.reader, 512)
+			for range logs * events * long {
+				line, err := r.ReadString('\n')
+				var i, j int
+				var rest string
+				if n, scan := fmt.Sscanf(line, "%d %d %s\n", &i, &j, &rest); n != 3 || scan != nil || rest != pad || i >= logs || j != next[i] {
+					t.Fatalf("got %.40q, %v, want line %d of one", line, err, next)
+				}
+				next[i]++
+			}
+			wg.Wait()
 		})
 	}
-	next := [logs]int{}
-	r := bufio.NewReaderSize(reader, 512)
-	for range logs * events * long {
-		line, err := r.ReadString('\n')
-		var i, j int
-		var rest string
-		if n, scan := fmt.Sscanf(line, "%d %d %s\n", &i, &j, &rest); n != 3 || scan != nil || rest != pad || i >= logs || j != next[i] {
-			t.Fatalf("got %.40q, %v, want line %d of one", line, err, next)
-		}
-		next[i]++
-	}
-	wg.Wait()
 }
