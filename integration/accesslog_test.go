@@ -154,7 +154,7 @@ func TestAccessLogCannotBeForged(t *testing.T) {
 func TestAccessLogHasEveryRequest(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "access.log")
-	s := start(t, "-w", "2", "--access-logfile", path, "probe")
+	s := start(t, "-w", "2", "--keep-alive", "10", "--access-logfile", path, "probe")
 	c := s.Dial()
 	const n = 200
 	for i := range n {

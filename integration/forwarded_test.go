@@ -50,7 +50,7 @@ func TestForwardedAllowIPs(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			tt.config.Dir = apps()
-			tt.config.Args = append(tt.config.Args, "probe")
+			tt.config.Args = append(tt.config.Args, "--keep-alive", "60", "probe")
 			s := gowsgitest.Start(t, tt.config)
 			network, addr := s.Network, s.Addr
 			if tt.config.Bind == "[::]:0" {

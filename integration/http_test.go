@@ -72,7 +72,7 @@ func TestKeepAliveTime(t *testing.T) {
 func TestPipelining(t *testing.T) {
 	t.Parallel()
 	for _, threads := range []string{"1", "4"} {
-		s := start(t, "--threads", threads, "probe")
+		s := start(t, "--keep-alive", "60", "--threads", threads, "probe")
 		const n = 40
 		var all strings.Builder
 		for i := range n {
@@ -110,7 +110,7 @@ func TestAnswersAreNotMixedUp(t *testing.T) {
 	for _, threads := range []string{"1", "3"} {
 		t.Run(threads+" threads", func(t *testing.T) {
 			t.Parallel()
-			s := start(t, "--threads", threads, "probe")
+			s := start(t, "--keep-alive", "60", "--threads", threads, "probe")
 			errs := make(chan error)
 			const clients, each = 16, 60
 			for id := range clients {
@@ -277,7 +277,7 @@ func TestRequestLimits(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, tt.flag, tt.value, "probe")
+			s := start(t, "--keep-alive", "60", tt.flag, tt.value, "probe")
 			c := s.Dial()
 			c.Send(tt.good)
 			if r := c.Response("GET"); r.Status != 200 {

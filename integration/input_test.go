@@ -67,7 +67,7 @@ func TestInput(t *testing.T) {
 		"readlines", "readlines(n)", "iter", "mixed", "nothing",
 	}
 	for _, threads := range []string{"1", "2"} {
-		s := start(t, "--threads", threads, "inputs")
+		s := start(t, "--keep-alive", "60", "--threads", threads, "inputs")
 		for _, tt := range bodies {
 			for _, chunked := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s chunked=%v threads=%s", tt.name, chunked, threads), func(t *testing.T) {
@@ -150,7 +150,7 @@ func countOf(how, body string) int {
 // next request.
 func TestInputPipelined(t *testing.T) {
 	t.Parallel()
-	s := start(t, "--request-buffer", "10", "inputs")
+	s := start(t, "--keep-alive", "60", "--request-buffer", "10", "inputs")
 	for _, chunked := range []bool{false, true} {
 		field, content := frame(lines(3000), chunked)
 		c := s.In(t).Dial()
@@ -169,7 +169,7 @@ func TestInputPipelined(t *testing.T) {
 // next() of an empty stream is StopIteration, not b"".
 func TestInputNext(t *testing.T) {
 	t.Parallel()
-	s := start(t, "inputs")
+	s := start(t, "--keep-alive", "60", "inputs")
 	c := s.Dial()
 	c.Send("POST /?next HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\na\nb\nc\nd")
 	r := c.Response("POST")
@@ -240,7 +240,7 @@ func TestInputThatEndsEarly(t *testing.T) {
 // RFC 9110, 10.1.1.
 func TestExpectContinue(t *testing.T) {
 	t.Parallel()
-	s := start(t, "inputs")
+	s := start(t, "--keep-alive", "60", "inputs")
 	c := s.Dial()
 	for range 2 {
 		c.Send("POST /?read HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")

@@ -12,12 +12,13 @@ import (
 	"gowsgi/internal/gowsgitest"
 )
 
-// startOutputs serves outputs.py and returns where it notes each close().
+// startOutputs serves outputs.py and returns where it notes each close(). A client that
+// is slow to go on keeps its connection.
 func startOutputs(t *testing.T, args ...string) (*gowsgitest.Server, string) {
 	t.Helper()
 	closed := filepath.Join(t.TempDir(), "closed")
 	return gowsgitest.Start(t, gowsgitest.Config{
-		Dir: apps(), Args: append(args, "outputs"), Env: []string{"CLOSED_LOG=" + closed},
+		Dir: apps(), Args: append(append([]string{"--keep-alive", "60"}, args...), "outputs"), Env: []string{"CLOSED_LOG=" + closed},
 	}), closed
 }
 

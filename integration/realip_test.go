@@ -32,7 +32,7 @@ func TestRealIPHeader(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, append(tt.args, "--access-logfile", "-", "--access-logformat", "from %(h)s", "probe")...)
+			s := start(t, append(tt.args, "--keep-alive", "60", "--access-logfile", "-", "--access-logformat", "from %(h)s", "probe")...)
 			c := s.Dial()
 			request := tt.header + "GET /environ HTTP/1.1\r\nHost: x\r\n" + tt.fields + "\r\n"
 			if tt.want == nil {

@@ -12,7 +12,7 @@ func TestGunicornSocket(t *testing.T) {
 	for _, threads := range []string{"1", "3"} {
 		t.Run(threads+" threads", func(t *testing.T) {
 			t.Parallel()
-			s := start(t, "--threads", threads, "sockets")
+			s := start(t, "--keep-alive", "60", "--threads", threads, "sockets")
 			c := s.Dial()
 			for range 2 {
 				if r := c.Get("/look"); r.Body != "True True" {
