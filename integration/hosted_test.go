@@ -2,6 +2,7 @@ package integration
 
 import (
 	"context"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"os"
@@ -252,6 +253,46 @@ func TestHostedLibraryBroken(t *testing.T) {
 	r := gowsgitest.Run(t, gowsgitest.Config{Program: program, Dir: apps(), Args: []string{"--python-mode", "hosted", "hello"}})
 	if r.Code != 3 || !strings.Contains(r.Stderr, "loading "+library+": ") {
 		t.Errorf("exit code %d, %q, want 3 and the reason", r.Code, r.Stderr)
+	}
+}
+
+// A fault in the library itself is Go's to explain, at once; the worker is replaced.
+func TestHostedFaultInTheLibrary(t *testing.T) {
+	t.Parallel()
+	library := filepath.Join(filepath.Dir(gowsgitest.Binary(t)), "libgowsgi.so")
+	f, err := elf.Open(library)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	symbols, err := f.DynamicSymbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What calls C's freeaddrinfo takes a pointer to its arguments.
+	i := slices.IndexFunc(symbols, func(s elf.Symbol) bool { return strings.HasSuffix(s.Name, "_Cfunc_freeaddrinfo") })
+	if i < 0 {
+		t.Fatal("the library has no function to call")
+	}
+	dir := t.TempDir()
+	write(t, dir, "app.py", fmt.Sprintf(`
+import ctypes, os
+
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/fault":
+        ctypes.CDLL(%q, mode=os.RTLD_NOLOAD | os.RTLD_NOW)[%q](None)
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+`, library, symbols[i].Name))
+	s := gowsgitest.Start(t, gowsgitest.Config{Dir: dir, Args: []string{"--python-mode", "hosted", "app"}})
+	s.WaitBooted(1)
+	<-ask(s, "/fault")
+	s.Log.Wait(t, `^SIGSEGV: segmentation violation$`)
+	s.Log.Wait(t, `gowsgi/worker/python\._Cfunc_gw_call`)
+	s.Log.Wait(t, `File ".*app\.py", line \d+ in application`)
+	s.Log.Wait(t, `Worker \(pid:\d+\) was sent SIGABRT! \[.*in GET /fault`)
+	if got := s.GetOK("/"); got != "ok" {
+		t.Errorf("got %q", got)
 	}
 }
 

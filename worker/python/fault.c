@@ -59,13 +59,32 @@ static uintptr_t program_counter(void *ctx) {
 }
 #endif
 
+/* A library's Go runtime ends the process by SIGABRT when it has written its stacks,
+ * but waits before that, for ten seconds, for its other threads to do so too: it sends
+ * SIGQUIT for that, which they do not take for it because the worker handles it. */
+static void on_relay(int sig) {
+  (void)sig;
+  raise(SIGABRT);
+}
+
+static void go_fault(int i, int sig, siginfo_t *info, void *ctx) {
+  if (gw_hosted) {
+    struct sigaction relay;
+    memset(&relay, 0, sizeof relay);
+    relay.sa_handler = on_relay;
+    relay.sa_flags = SA_ONSTACK;
+    sigaction(SIGQUIT, &relay, NULL);
+  }
+  go_action[i].sa_sigaction(sig, info, ctx);
+}
+
 static void on_fault(int sig, siginfo_t *info, void *ctx) {
   uintptr_t pc = program_counter(ctx);
   for (int i = 0; i < NFAULTS; i++) {
     if (faults[i] != sig) continue;
     if (info->si_code > 0 && pc >= text_start && pc < text_end &&
         (go_action[i].sa_flags & SA_SIGINFO)) {
-      go_action[i].sa_sigaction(sig, info, ctx);
+      go_fault(i, sig, info, ctx);
       return;
     }
     sigaction(sig, &python_action[i], NULL);
