@@ -6,8 +6,9 @@
 #   CMD ["-w", "4", "myapp:application"]
 #
 # Both bases can be others of the same C library: PYTHON_IMAGE needs a CPython of
-# 3.8 or later with its shared library, and GO_IMAGE a C compiler. docs/deploy.md has
-# more; `make image-test` builds and runs it on bases it makes itself.
+# 3.8 or later, and GO_IMAGE a C compiler. If that CPython has no shared library, as
+# Debian's and conda's, build with --target hosted. docs/deploy.md has more; `make
+# image-test` builds and runs it on bases it makes itself.
 ARG GO_IMAGE=golang:1.26-bookworm
 ARG PYTHON_IMAGE=python:3.13-slim-bookworm
 
@@ -18,7 +19,10 @@ RUN go mod download
 COPY . .
 RUN CGO_ENABLED=1 go build -trimpath -ldflags="-s -w" -o /gowsgi ./cmd/gowsgi
 
-FROM ${PYTHON_IMAGE}
+FROM build AS library
+RUN CGO_ENABLED=1 go build -buildmode=c-shared -trimpath -ldflags="-s -w" -o /libgowsgi.so ./cmd/libgowsgi
+
+FROM ${PYTHON_IMAGE} AS gowsgi
 # Official images come without the standard library's bytecode, and a user who may not
 # write would compile it at every start. Where it is there already this does nothing.
 RUN python3 -m compileall -q -j 0 -x "/(test|tests|idlelib|lib2to3|turtledemo|site-packages|dist-packages)/" \
@@ -40,3 +44,9 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["gowsgi", "statu
 # The binary itself is process 1: it reaps orphans and hands signals on.
 ENTRYPOINT ["gowsgi"]
 CMD ["--help"]
+
+# What an interpreter without a shared library loads, 7 MB.
+FROM gowsgi AS hosted
+COPY --from=library /libgowsgi.so /usr/local/lib/gowsgi/libgowsgi.so
+
+FROM gowsgi

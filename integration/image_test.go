@@ -62,9 +62,16 @@ func images(t *testing.T) string {
 	t.Helper()
 	root := gowsgitest.Root()
 	modules := strings.TrimSpace(command(t, "go", "env", "GOMODCACHE"))
-	build(t, "gowsgi-test/gowsgi", filepath.Join(root, "Dockerfile"), root,
-		"--build-arg", "GO_IMAGE=localhost/gowsgi-test/go", "--build-arg", "PYTHON_IMAGE=localhost/gowsgi-test/python",
-		"-v", modules+":/modules:ro")
+	for tag, target := range map[string]string{"gowsgi-test/gowsgi": "", "gowsgi-test/hosted": "hosted"} {
+		args := []string{
+			"--build-arg", "GO_IMAGE=localhost/gowsgi-test/go", "--build-arg", "PYTHON_IMAGE=localhost/gowsgi-test/python",
+			"-v", modules + ":/modules:ro", "--layers",
+		}
+		if target != "" {
+			args = append(args, "--target", target)
+		}
+		build(t, tag, filepath.Join(root, "Dockerfile"), root, args...)
+	}
 
 	context, wheels := t.TempDir(), t.TempDir()
 	for _, file := range []string{"flask_app.py", "contained.py", "probe.py", "orphans.py"} {
@@ -161,6 +168,12 @@ func TestImage(t *testing.T) {
 		c := run(t, image, []string{"--user", "1234567:0"}, "contained")
 		if r := c.get("/"); r.Status != 200 || c.status("Uid")[0] != "1234567" {
 			t.Errorf("got %v as %v, want 200 as 1234567", r, c.status("Uid"))
+		}
+	})
+	t.Run("hosted", func(t *testing.T) {
+		c := run(t, "localhost/gowsgi-test/hosted", []string{"-v", gowsgitest.Examples() + ":/app:ro"}, "--python-mode", "hosted", "function_app")
+		if r := c.get("/"); r.Status != 200 {
+			t.Errorf("got %v, want 200", r)
 		}
 	})
 	t.Run("help", func(t *testing.T) {

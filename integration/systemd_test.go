@@ -29,8 +29,9 @@ type machine struct {
 	addr string
 }
 
-// boot starts a machine and ends it with the test.
-func boot(t *testing.T) *machine {
+// boot starts a machine, where Python and the server come together in that mode, and
+// ends it with the test.
+func boot(t *testing.T, mode string) *machine {
 	t.Helper()
 	tree := os.Getenv("GOWSGI_TEST_SYSTEMD")
 	if tree == "" {
@@ -63,7 +64,7 @@ func boot(t *testing.T) *machine {
 		}
 	})
 	m.eventually("booted", func() bool { return exists(m.path("/run/systemd/private")) })
-	m.install()
+	m.install(mode)
 	return m
 }
 
@@ -71,17 +72,19 @@ func boot(t *testing.T) *machine {
 func (m *machine) path(name string) string { return fmt.Sprintf("/proc/%d/root%s", m.init, name) }
 
 // install does what docs/deploy.md says, but for the ports.
-func (m *machine) install() {
+func (m *machine) install(mode string) {
 	m.tb.Helper()
 	mkdir(m.tb, m.path("/srv/myapp"))
 	m.deploy("")
-	data, err := os.ReadFile(gowsgitest.Binary(m.tb))
-	if err != nil {
+	mkdir(m.tb, m.path("/usr/local/lib/gowsgi"))
+	from := filepath.Dir(gowsgitest.Binary(m.tb))
+	for name, to := range map[string]string{"gowsgi": "/usr/local/bin", "libgowsgi.so": "/usr/local/lib/gowsgi"} {
+		write(m.tb, m.path(to), name, read(m.tb, filepath.Join(from, name)))
+	}
+	if err := os.Chmod(m.path("/usr/local/bin/gowsgi"), 0o755); err != nil {
 		m.tb.Fatal(err)
 	}
-	if err := os.WriteFile(m.path("/usr/local/bin/gowsgi"), data, 0o755); err != nil {
-		m.tb.Fatal(err)
-	}
+	write(m.tb, m.path("/etc/default"), "myapp", "GOWSGI_PYTHON_MODE="+mode+"\n")
 	unit := strings.ReplaceAll(deployFile(m.tb, "systemd/myapp.service"), "127.0.0.1:8000", m.addr)
 	socket := strings.ReplaceAll(deployFile(m.tb, "systemd/myapp.socket"), "0.0.0.0:80", m.addr)
 	write(m.tb, m.path("/etc/systemd/system"), "myapp.service", unit)
@@ -151,7 +154,12 @@ func (m *machine) serves() {
 
 // TestSystemd: the units of deploy/ do what docs/deploy.md says.
 func TestSystemd(t *testing.T) {
-	m := boot(t)
+	for _, mode := range []string{"dlopen", "hosted"} {
+		t.Run(mode, func(t *testing.T) { checkUnits(t, boot(t, mode)) })
+	}
+}
+
+func checkUnits(t *testing.T, m *machine) {
 	if out := m.do("systemd-analyze", "verify", "/etc/systemd/system/myapp.service", "/etc/systemd/system/myapp.socket"); out != "" {
 		t.Errorf("systemd complains of the units: %s", out)
 	}
