@@ -130,7 +130,7 @@ var table = []setting{
 	},
 	{
 		name: "python", flag: "python", ours: true, meta: "PATH", section: sectionApp,
-		doc:      "The Python to load: an interpreter, its name on PATH, or the directory of a virtual environment. By default $VIRTUAL_ENV, then .venv beside the application, then python3 on PATH.",
+		doc:      "The Python to load: an interpreter, its name on PATH, or the directory of a virtual environment. By default that of the environment gowsgi is installed in, then $VIRTUAL_ENV, then .venv beside the application, then python3 on PATH.",
 		accessor: text(func(c *Config) *string { return &c.Python }),
 	},
 	{

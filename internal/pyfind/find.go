@@ -22,7 +22,9 @@ var oldest = [2]int{3, 8}
 // finder is one search.
 type finder struct {
 	// dir is the application's directory, absolute.
-	dir     string
+	dir string
+	// program is the absolute path of the running binary, "" if nobody knows.
+	program string
 	getenv  func(string) string
 	timeout time.Duration
 	// host opens the library of hosted workers.
@@ -35,8 +37,10 @@ type finder struct {
 // Find returns the interpreter of the workers, and its shared libpython, or, without
 // one, the library by which it hosts the server. The interpreter is w.Python if that
 // is not empty (a path, a name on PATH, or the directory of a virtual environment; a
-// relative path is seen from w.Dir), else that of the virtual environment
-// $VIRTUAL_ENV, else that of .venv in w.Dir, else python3 on PATH.
+// relative path is seen from w.Dir), else that of the environment whose bin directory
+// the running binary is in, else that of the virtual environment $VIRTUAL_ENV, else
+// that of .venv in w.Dir, else the one beside the binary if a wheel was installed
+// there, else python3 on PATH.
 //
 // host opens the server's library; it is called if that is needed only, and what it
 // returns is passed on as Host.
@@ -47,7 +51,7 @@ type finder struct {
 // through its own link that CPython finds a virtual environment. Errors are
 // *Error, those of host, and ctx.Err() if ctx is done.
 func Find(ctx context.Context, w ipc.Wanted, getenv func(string) string, host func() (*os.File, error)) (ipc.Python, error) {
-	f := &finder{dir: w.Dir, getenv: getenv, timeout: askTimeout, host: host, system: systemDirs()}
+	f := &finder{dir: w.Dir, program: ownProgram(), getenv: getenv, timeout: askTimeout, host: host, system: systemDirs()}
 	return f.find(ctx, w)
 }
 
@@ -108,12 +112,20 @@ func (f *finder) choose(explicit string) (string, error) {
 	if explicit != "" {
 		return f.chooseExplicit(explicit)
 	}
+	// A script that pip installs runs with the interpreter it was installed for,
+	// whichever environment is active: so gunicorn does, and so does this.
+	if env := f.ownEnvironment(); env != "" {
+		return venvPython(env, "the environment of "+f.program)
+	}
 	if env := f.getenv("VIRTUAL_ENV"); env != "" {
 		return venvPython(f.absolute(env), "$VIRTUAL_ENV")
 	}
 	env := filepath.Join(f.dir, ".venv")
 	if isVenv(env) || exists(filepath.Join(env, "bin", "python")) {
 		return venvPython(env, "the virtual environment")
+	}
+	if path := f.pythonOfWheel(); path != "" {
+		return path, nil
 	}
 	if path := f.lookPath("python3"); path != "" {
 		return path, nil
