@@ -622,7 +622,7 @@ var table = []setting{
 	},
 	{
 		name: "version", flag: "version", short: "v", action: ActionVersion, section: sectionOther,
-		doc: "Print the version and exit.",
+		doc: "Print the version, and which Python would be loaded, and exit.",
 	},
 	{
 		name: "help", flag: "help", short: "h", action: ActionHelp, section: sectionOther,

@@ -13,7 +13,6 @@ import (
 	"gowsgi/config"
 	"gowsgi/internal/daemon"
 	"gowsgi/internal/sys"
-	"gowsgi/internal/version"
 	"gowsgi/master"
 	"gowsgi/protocol/ipc"
 	"gowsgi/worker"
@@ -97,7 +96,7 @@ func run(title *sys.Title, stdout, stderr io.Writer) int {
 		config.Help(stdout)
 		return 0
 	case config.ActionVersion:
-		fmt.Fprintf(stdout, "gowsgi (version %s)\n", version.Number)
+		printVersion(stdout, os.Args[1:], dir)
 		return 0
 	case config.ActionPrint:
 		cmd.Print(stdout)
