@@ -216,7 +216,9 @@ func TestSpawnerDies(t *testing.T) {
 	waitWorkers(t, s, 2, workers[0])
 	if !gowsgitest.Eventually(func() bool {
 		var got preloaded
-		s.Get("/mounted/").JSON(t, &got)
+		req := s.NewRequest("GET", "/mounted/", nil)
+		req.Close = true // a kept connection stays where it is
+		s.Do(req).JSON(t, &got)
 		return got.PID == fresh && got.Imported.PID == next
 	}) {
 		t.Errorf("worker %d of spawner %d does not answer", fresh, next)

@@ -247,11 +247,12 @@ func TestStopAnswersTheQueue(t *testing.T) {
 				g.waitStarted(i + 1)
 			}
 			// All threads are busy: these wait in the kernel, or in the hand-off queue.
+			var queued []*gowsgitest.Conn
 			for range 20 {
-				waiting = append(waiting, ask(s, "/pid"))
+				c := s.Dial()
+				c.Send("GET /pid HTTP/1.1\r\nHost: a\r\n\r\n")
+				queued = append(queued, c)
 			}
-			// Nothing tells when they have connected.
-			time.Sleep(300 * time.Millisecond)
 			if tt.to == "all" {
 				signalGroup(t, s.PID, syscall.SIGTERM)
 			} else {
@@ -265,6 +266,11 @@ func TestStopAnswersTheQueue(t *testing.T) {
 					t.Errorf("got %v, want 200", a)
 				} else if !a.Close {
 					t.Error("the answer does not say that it is the last one")
+				}
+			}
+			for _, c := range queued {
+				if r := c.Response("GET"); r.Status != 200 || !r.Close {
+					t.Errorf("got %v, want 200 and that it is the last answer", r)
 				}
 			}
 			if code := s.Wait(); code != 0 {

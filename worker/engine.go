@@ -18,6 +18,7 @@ import (
 	"gowsgi/protocol/ipc"
 	"gowsgi/protocol/proxy"
 	"gowsgi/protocol/wsgi"
+	"gowsgi/worker/python"
 )
 
 // Times and sizes that are not settings.
@@ -134,6 +135,8 @@ type engine struct {
 	callsAt int64
 	// unwound is when the last call that was timed out has had its time to end.
 	unwound int64
+	// stacks are those of the timeout before, nil without one.
+	stacks *python.Stacks
 	// onlyStuck: nothing is left to drain but calls that were timed out.
 	onlyStuck bool
 	// topAt is when the listeners were looked at last.
@@ -458,7 +461,7 @@ func (e *engine) continueDrain(now int64) {
 		e.over = true
 		return
 	}
-	if n := e.stuckCalls(); n > 0 && n == e.open && e.listenEnd == 0 && now >= e.unwound && !e.onlyStuck && e.group.loops == 1 {
+	if n := e.stuckCalls(); n > 0 && n == e.open && e.listenEnd == 0 && e.stuckForGood(now) && !e.onlyStuck && e.group.loops == 1 {
 		e.onlyStuck = true
 		e.group.onlyStuckLeft()
 	}

@@ -11,6 +11,7 @@ import (
 
 	"gowsgi/internal/logging"
 	"gowsgi/protocol/ipc"
+	"gowsgi/worker/python"
 )
 
 // What happens to a call that takes longer than timeout. The thread cannot be
@@ -104,6 +105,8 @@ const (
 	callsOften  = 50 * time.Millisecond
 	// unwindWait is what a thread gets, at least, to act on the exception.
 	unwindWait = time.Second
+	// stacksPatience is what the stacks get beyond that to reach the error log.
+	stacksPatience = 2 * time.Second
 )
 
 // checkCalls times out the calls that have run for too long. e.mu is held.
@@ -134,7 +137,7 @@ func (e *engine) checkCalls(now int64) {
 	// With a worker_abort hook they are shown behind what it says, and once is enough.
 	hooked := slices.Contains(e.cfg.Hooks, "worker_abort")
 	if !hooked {
-		dumpStacks()
+		e.stacks = python.DumpStacks(int(ipc.StacksSignal))
 	}
 	for _, l := range late {
 		e.cutOff(l, !hooked)
@@ -180,16 +183,15 @@ func (e *engine) cutOff(l lateCall, raise bool) {
 		_ = unix.Shutdown(c.fd, unix.SHUT_RDWR)
 	}
 	if raise { // a worker_abort hook runs in Python code, and soon
-		t.py.Interrupt()
+		t.py.Interrupt(e.stacks)
 	}
 	e.group.timedOut(l.took)
 }
 
-// dumpStacks has Python's fault handler write the stacks of all threads to the error
-// log. That needs no GIL, nor a thread that listens.
-func dumpStacks() {
-	pid := os.Getpid()
-	_ = unix.Tgkill(pid, pid, ipc.StacksSignal)
+// stuckForGood reports whether calls that have timed out have had the time to act on
+// the exception, and the log that to take their stacks.
+func (e *engine) stuckForGood(now int64) bool {
+	return now >= e.unwound && (e.stacks.Written() || now >= e.unwound+int64(stacksPatience))
 }
 
 // stuckCalls returns how many calls are timed out and have not returned.

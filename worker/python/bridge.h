@@ -128,6 +128,7 @@ int gw_parallel(void);
 gw_thread *gw_thread_new(uint64_t index, uint32_t max_fields);
 int gw_call(gw_thread *t);
 void gw_interrupt(gw_thread *t, uint32_t serial);
+void gw_dump_stacks(int sig);
 
 /* watch.c */
 typedef struct {
