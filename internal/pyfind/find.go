@@ -12,9 +12,10 @@ import (
 	"gowsgi/protocol/ipc"
 )
 
-// askTimeout is how long the interpreter may take to answer. It needs some
-// 30 ms, plus what sitecustomize and a cold disk take.
-const askTimeout = 5 * time.Second
+// askTimeout is how long the interpreter may take to answer. It needs some 30 ms,
+// plus what sitecustomize and a cold disk take; but a hundred times that on a machine
+// that does something else, or in a container that is held to a part of a core.
+const askTimeout = 30 * time.Second
 
 // oldest is the first version whose stable ABI has all that workers call.
 var oldest = [2]int{3, 8}

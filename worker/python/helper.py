@@ -10,7 +10,6 @@ import importlib.machinery
 import io
 import os
 import sys
-import sys
 
 
 class FileWrapper:
