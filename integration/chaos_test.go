@@ -65,7 +65,8 @@ func TestChaos(t *testing.T) {
 			t.Parallel()
 			seed := uint64(time.Now().UnixNano())
 			t.Logf("seed %d", seed)
-			s := start(t, append(strings.Fields(how), "-w", "3", "--graceful-timeout", "20", "--max-requests", "2000", "--max-requests-jitter", "500", "chaos")...)
+			// On a loaded machine a client may sleep for seconds between two requests.
+			s := start(t, append(strings.Fields(how), "-w", "3", "--keep-alive", "60", "--graceful-timeout", "20", "--max-requests", "2000", "--max-requests-jitter", "500", "chaos")...)
 			s.WaitBooted(3)
 			c := &chaos{t: t, s: s, rand: rand.New(rand.NewPCG(seed, 0)), master: s.PID,
 				stop: make(chan struct{}), answers: map[string]int{}, done: map[string]int{}}
