@@ -22,7 +22,7 @@ import (
 // and fail if buildah or podman is not there.
 
 // buildTime is how long a build or a command of podman may take.
-const buildTime = 8 * time.Minute
+const buildTime = 20 * time.Minute
 
 // command runs a program and returns its standard output.
 func command(t *testing.T, name string, args ...string) string {
@@ -56,16 +56,17 @@ func build(t *testing.T, tag, dockerfile, dir string, args ...string) {
 	}, args...), dir)...)
 }
 
-// images builds the image of this tree and one of an application on it, and returns
-// the second one's name.
-func images(t *testing.T) string {
+// images builds the images of this tree, and an application's: on one of them, and from
+// a wheel.
+func images(t *testing.T) {
 	t.Helper()
 	root := gowsgitest.Root()
 	modules := strings.TrimSpace(command(t, "go", "env", "GOMODCACHE"))
+	cache := strings.TrimSpace(command(t, "go", "env", "GOCACHE"))
 	for tag, target := range map[string]string{"gowsgi-test/gowsgi": "", "gowsgi-test/hosted": "hosted"} {
 		args := []string{
 			"--build-arg", "GO_IMAGE=localhost/gowsgi-test/go", "--build-arg", "PYTHON_IMAGE=localhost/gowsgi-test/python",
-			"-v", modules + ":/modules:ro", "--layers",
+			"-v", modules + ":/modules:ro", "-v", cache + ":/root/.cache/go-build",
 		}
 		if target != "" {
 			args = append(args, "--target", target)
@@ -73,21 +74,32 @@ func images(t *testing.T) string {
 		build(t, tag, filepath.Join(root, "Dockerfile"), root, args...)
 	}
 
-	context, wheels := t.TempDir(), t.TempDir()
-	for _, file := range []string{"flask_app.py", "contained.py", "probe.py", "orphans.py"} {
-		from := apps()
-		if file == "flask_app.py" {
-			from = gowsgitest.Examples()
-		}
-		write(t, context, file, read(t, filepath.Join(from, file)))
+	context, wheels := application(t)
+	for tag, dockerfile := range map[string]string{"gowsgi-test/app": "app.Dockerfile", "gowsgi-test/pip": "pip.Dockerfile"} {
+		build(t, tag, filepath.Join(root, "deploy/docker", dockerfile), context,
+			"--build-arg", "GOWSGI_IMAGE=localhost/gowsgi-test/gowsgi", "--build-arg", "PYTHON_IMAGE=localhost/gowsgi-test/python",
+			"-v", wheels+":/wheels:ro")
 	}
-	requirements := write(t, context, "requirements.txt", "Flask==3.1.3\n")
+}
+
+// application makes an application's directory, with a wheel of this tree in it, and
+// one with the wheels of what it requires.
+func application(t *testing.T) (dir, wheels string) {
+	t.Helper()
+	dir, wheels = t.TempDir(), t.TempDir()
+	for _, file := range []string{"contained.py", "probe.py", "orphans.py"} {
+		write(t, dir, file, read(t, filepath.Join(apps(), file)))
+	}
+	write(t, dir, "flask_app.py", read(t, filepath.Join(gowsgitest.Examples(), "flask_app.py")))
+	requirements := write(t, dir, "requirements.txt", "Flask==3.1.3\n")
 	command(t, gowsgitest.VenvPython(t), "-m", "pip", "download", "-q", "-r", requirements, "-d", wheels,
 		"--only-binary=:all:", "--python-version", "3.11")
-	build(t, "gowsgi-test/app", filepath.Join(root, "deploy/docker/app.Dockerfile"), context,
-		"--build-arg", "GOWSGI_IMAGE=localhost/gowsgi-test/gowsgi", "--build-arg", "PYTHON_IMAGE=localhost/gowsgi-test/python",
-		"-v", wheels+":/wheels:ro")
-	return "localhost/gowsgi-test/app"
+	found, err := filepath.Glob(filepath.Join(gowsgitest.Root(), "dist", "gowsgi-*linux*_x86_64.whl"))
+	if err != nil || len(found) == 0 {
+		t.Fatalf("no wheel of gowsgi in dist (make wheel): %v", err)
+	}
+	write(t, dir, filepath.Base(found[0]), read(t, found[0]))
+	return dir, wheels
 }
 
 // podman runs a command of podman.
@@ -160,12 +172,16 @@ func (c *container) status(key string) []string {
 // TestImage: the image serves as another user than root, as process 1, reaps whom the
 // application leaves behind, and finishes its requests when it is stopped.
 func TestImage(t *testing.T) {
-	image := images(t)
-	t.Run("config", func(t *testing.T) { checkConfig(t, image) })
-	t.Run("bytecode", func(t *testing.T) { checkBytecode(t, image) })
-	t.Run("run", func(t *testing.T) { checkRun(t, image) })
+	images(t)
+	for _, image := range []string{"localhost/gowsgi-test/app", "localhost/gowsgi-test/pip"} {
+		t.Run(filepath.Base(image), func(t *testing.T) {
+			checkConfig(t, image)
+			checkBytecode(t, image)
+			checkRun(t, image)
+		})
+	}
 	t.Run("any user", func(t *testing.T) {
-		c := run(t, image, []string{"--user", "1234567:0"}, "contained")
+		c := run(t, "localhost/gowsgi-test/app", []string{"--user", "1234567:0"}, "contained")
 		if r := c.get("/"); r.Status != 200 || c.status("Uid")[0] != "1234567" {
 			t.Errorf("got %v as %v, want 200 as 1234567", r, c.status("Uid"))
 		}
