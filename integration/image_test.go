@@ -187,7 +187,12 @@ func TestImage(t *testing.T) {
 		}
 	})
 	t.Run("hosted", func(t *testing.T) {
-		c := run(t, "localhost/gowsgi-test/hosted", []string{"-v", gowsgitest.Examples() + ":/app:ro"}, "--python-mode", "hosted", "function_app")
+		dir := t.TempDir()
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		write(t, dir, "function_app.py", read(t, filepath.Join(gowsgitest.Examples(), "function_app.py")))
+		c := run(t, "localhost/gowsgi-test/hosted", []string{"-v", dir + ":/app:ro"}, "--python-mode", "hosted", "function_app")
 		if r := c.get("/"); r.Status != 200 {
 			t.Errorf("got %v, want 200", r)
 		}
