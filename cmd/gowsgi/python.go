@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sync"
 
 	"gowsgi/config"
 	"gowsgi/internal/hosted"
@@ -15,18 +14,17 @@ import (
 
 // findPython is master.Options.FindPython.
 func findPython(ctx context.Context, w ipc.Wanted, getenv func(string) string) (ipc.Python, error) {
-	return pyfind.Find(ctx, w, getenv, openHost)
+	return pyfind.Find(ctx, w, getenv, func() (*os.File, error) {
+		exe, err := os.Executable()
+		if err != nil {
+			return nil, err
+		}
+		return library.Open(exe)
+	})
 }
 
-// openHost opens the library of hosted workers, once: all that this master ever
-// starts are to be of its own build, whatever is installed meanwhile.
-var openHost = sync.OnceValues(func() (*os.File, error) {
-	exe, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	return hosted.Open(exe)
-})
+// library is that of hosted workers, the same for all that this process starts.
+var library hosted.Library
 
 // printPython writes, as a comment below the settings, which interpreter they lead to
 // and how it is used. That there is none is said by whoever needs it.

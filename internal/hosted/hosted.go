@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"gowsgi/internal/version"
 )
@@ -39,6 +40,29 @@ func (e *Error) Error() string { return e.Text }
 
 // Unwrap returns Kind.
 func (e *Error) Unwrap() error { return e.Kind }
+
+// Library is a library that was opened once and stays open: all that a master ever
+// starts are to be of its own build, whatever is installed meanwhile. The zero value is
+// not open yet. It may be used by several goroutines.
+type Library struct {
+	mu   sync.Mutex
+	file *os.File
+}
+
+// Open returns the file of the first call that succeeded, or what Open does. It is not
+// the caller's to close.
+func (l *Library) Open(exe string) (*os.File, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file != nil {
+		return l.file, nil
+	}
+	f, err := Open(exe)
+	if err == nil {
+		l.file = f
+	}
+	return f, err
+}
 
 // Open finds the library of the program at exe, an absolute path without links:
 // beside it, in ../lib/gowsgi (where a wheel puts it) or in ../lib. The file is the

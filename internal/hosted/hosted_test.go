@@ -82,3 +82,28 @@ func TestOpen(t *testing.T) {
 		})
 	}
 }
+
+// TestLibrary: one that is missing may come, one that is there stays.
+func TestLibrary(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	exe, path := filepath.Join(dir, "gowsgi"), filepath.Join(dir, Name)
+	var l Library
+	if _, err := l.Open(exe); !errors.Is(err, ErrMissing) {
+		t.Errorf("got %v, want %v", err, ErrMissing)
+	}
+	if err := os.WriteFile(path, build(t, version.LibraryStamp), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f, err := l.Open(exe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := l.Open(exe); err != nil || again != f {
+		t.Errorf("got %v, %v, want the file that was open", again, err)
+	}
+}

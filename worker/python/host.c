@@ -43,8 +43,9 @@ static int hold_signals(PyObject *numbers) {
 }
 
 /* work(mark, title, signals, forked, application) is the rest of the process; it
- * returns only with an exception. The signals are blocked. forked says that a spawner has forked it, which has made the
- * module _gowsgi and perhaps loaded the application, None if not. */
+ * returns only with an exception. The signals are blocked. forked says that a spawner
+ * has forked it, which has made the module _gowsgi and perhaps loaded the application,
+ * None if not. */
 static PyObject *work(PyObject *self, PyObject *args) {
   (void)self;
   char *mark, *title;
