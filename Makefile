@@ -18,6 +18,9 @@ PROXYTIME ?= 60s
 # Most tests wait for processes rather than for the processor.
 TEST     := test -count=1 -parallel 8
 VENV     := examples/.venv
+# What builds wheels for other machines than this one, and the platforms' names.
+TOOLS    := build/tools
+PLATFORMS = manylinux2014_x86_64 manylinux2014_aarch64
 
 # The packages where goroutines share memory and no interpreter is needed.
 RACE_PKGS = ./config/... ./master/... ./protocol/...
@@ -27,7 +30,7 @@ UNIT_PKGS = $$($(GO) list ./... | grep -v '/integration$$')
 export GOWSGI_TEST_VENV ?= $(CURDIR)/$(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build venv test check unit integration race fuzz proxies image-test systemd-test deploy-test leak chaos asan cgocheck stress bench clean need-go need-cc need-python
+.PHONY: help run build venv test check unit integration race fuzz proxies image-test systemd-test deploy-test leak chaos asan cgocheck stress bench wheel wheels wheel-test clean need-go need-cc need-python
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -104,8 +107,21 @@ bench: need-go need-cc ## measure against other servers, 40 minutes; ARGS="-s he
 	@$(MAKE) --no-print-directory need-python
 	@$(FIND_PYTHON); bench/run --python "$$python" $(ARGS)
 
+wheel: need-go need-cc venv ## dist/: a wheel for this machine
+	$(VENV)/bin/python -m hatchling build -t wheel
+
+wheels: need-go $(TOOLS)/.installed ## dist/: the sdist, and wheels for all platforms (with zig as the C compiler)
+	rm -f dist/gowsgi-*
+	$(TOOLS)/bin/python -m hatchling build -t sdist
+	for p in $(PLATFORMS); do GOWSGI_PLATFORM=$$p $(TOOLS)/bin/python -m hatchling build -t wheel || exit 1; done
+	for w in dist/*.whl; do $(TOOLS)/bin/auditwheel show $$w || exit 1; done
+
+wheel-test: wheels ## install from dist/ with every CPython here, serve the Flask and the Django example
+	$(GO) vet -tags wheels ./integration
+	GOWSGI_TEST_DIST=$(CURDIR)/dist $(GO) $(TEST) -tags wheels -timeout 30m -v -run '^TestWheels' ./integration
+
 clean: ## remove what was built and installed
-	rm -rf bin $(VENV)
+	rm -rf bin build dist $(VENV)
 
 # A half-made environment must not pass for a whole one, hence the stamp.
 $(VENV)/.installed: examples/requirements.txt
@@ -113,6 +129,13 @@ $(VENV)/.installed: examples/requirements.txt
 	rm -rf $(VENV)
 	@$(FIND_PYTHON); echo "making $(VENV) with $$python"; "$$python" -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r examples/requirements.txt
+	touch $@
+
+$(TOOLS)/.installed: python/requirements.txt
+	@$(MAKE) --no-print-directory need-python
+	rm -rf $(TOOLS)
+	@$(FIND_PYTHON); "$$python" -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check -r python/requirements.txt
 	touch $@
 
 # The first interpreter that can make an environment and has a shared libpython, of

@@ -6,10 +6,17 @@ import "runtime/debug"
 // Number is the released version, semver without a leading "v".
 const Number = "0.1.0"
 
+// built is what Commit returns if the build said so (go build -ldflags=-X): that of
+// a wheel, which may be made from an archive of the sources.
+var built string
+
 // Commit returns the first twelve digits of the commit this binary was built
 // from, with "+dirty" if the tree had changes, or "" if the build did not
 // record one (go test, go build -buildvcs=false).
 func Commit() string {
+	if built != "" {
+		return built
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return ""
