@@ -14,6 +14,7 @@ import os
 import platform
 import shutil
 import subprocess
+import tempfile
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
@@ -38,6 +39,9 @@ class Hook(BuildHookInterface):
 
     def initialize(self, version, build_data):
         commit = find_commit(self.root)
+        os.makedirs(os.path.join(self.root, "build"), exist_ok=True)
+        # Of its own: two builds may run at a time.
+        self.out = tempfile.mkdtemp(prefix=self.target_name + "-", dir=os.path.join(self.root, "build"))
         if self.target_name == "sdist":
             self.add_commit(commit, build_data)
             return
@@ -46,10 +50,7 @@ class Hook(BuildHookInterface):
             compiler, flags, tag = zig(*PLATFORMS[name])
         else:
             compiler, flags, tag = {}, [], "linux_" + platform.machine()
-        out = os.path.join(self.root, "build", "wheel", name or tag)
-        shutil.rmtree(out, ignore_errors=True)
-        os.makedirs(out)
-        build = Build(self.root, out, commit, compiler, flags)
+        build = Build(self.root, self.out, commit, compiler, flags)
         build_data["pure_python"] = False
         build_data["tag"] = "py3-none-" + tag
         build_data["shared_scripts"] = {build.binary(): "gowsgi"}
@@ -57,12 +58,14 @@ class Hook(BuildHookInterface):
         if library:
             build_data["shared_data"] = {library: "lib/gowsgi/libgowsgi.so"}
 
+    def finalize(self, version, build_data, artifact_path):
+        shutil.rmtree(self.out)
+
     def add_commit(self, commit, build_data):
         """Puts the commit into an sdist, which is no repository."""
         if not commit:
             return
-        path = os.path.join(self.root, "build", "sdist", COMMIT)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        path = os.path.join(self.out, COMMIT)
         with open(path, "w") as f:
             f.write(commit + "\n")
         build_data["force_include"][path] = COMMIT

@@ -21,6 +21,8 @@ type Config struct {
 	Dir string
 	// Program is another file than Binary.
 	Program string
+	// Module is what makes an interpreter as Program start it, as in python -m gowsgi.
+	Module []string
 	// Args is the command line.
 	Args []string
 	// Bind replaces the free port of 127.0.0.1 that Start asks for with -b.
@@ -99,7 +101,7 @@ func Launch(tb testing.TB, c Config) *Server {
 	if c.Program == "" {
 		c.Program = Binary(tb)
 	}
-	s.cmd = exec.Command(c.Program, args...)
+	s.cmd = exec.Command(c.Program, slices.Concat(c.Module, args)...)
 	s.cmd.Dir = c.Dir
 	s.cmd.Env = environment(tb, c, s.mark)
 	s.cmd.ExtraFiles = c.ExtraFiles
