@@ -91,7 +91,7 @@ func TestWheel(t *testing.T) {
 	e.borrow(t)
 	t.Run("Flask", func(t *testing.T) {
 		t.Parallel()
-		serveReloadStop(t, e, "flask_app:flask_app", nil)
+		serveReloadStop(t, e, "flask_app:flask_app")
 	})
 	t.Run("environment", func(t *testing.T) {
 		t.Parallel()
@@ -159,11 +159,17 @@ func checkContents(t *testing.T, wheel string) {
 }
 
 // serveReloadStop serves an example with two workers, reloads it and stops it.
-func serveReloadStop(t *testing.T, e fresh, spec string, env []string) {
+func serveReloadStop(t *testing.T, e fresh, spec string) {
 	t.Helper()
 	s := gowsgitest.Start(t, gowsgitest.Config{
-		Program: e.bin("gowsgi"), Dir: gowsgitest.Examples(), NoVenv: true, Env: env, Args: []string{"-w", "2", spec},
+		Program: e.bin("gowsgi"), Dir: gowsgitest.Examples(), NoVenv: true, Args: []string{"-w", "2", spec},
 	})
+	reloadAndStop(t, s)
+}
+
+// reloadAndStop has a server replace its two workers, and stops it.
+func reloadAndStop(t *testing.T, s *gowsgitest.Server) {
+	t.Helper()
 	before := s.WaitBooted(2)
 	s.GetOK("/")
 	s.Signal(syscall.SIGHUP)
