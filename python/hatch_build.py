@@ -54,9 +54,7 @@ class Hook(BuildHookInterface):
         build_data["pure_python"] = False
         build_data["tag"] = "py3-none-" + tag
         build_data["shared_scripts"] = {build.binary(): "gowsgi"}
-        library = build.library()
-        if library:
-            build_data["shared_data"] = {library: "lib/gowsgi/libgowsgi.so"}
+        build_data["shared_data"] = {build.library(): "lib/gowsgi/libgowsgi.so"}
 
     def finalize(self, version, build_data, artifact_path):
         shutil.rmtree(self.out)
@@ -82,17 +80,16 @@ class Build:
         link = "-s -w"
         if env:
             link += " -extldflags=-s"
-        if commit:
+        # go would take any repository that the directory is in for the sources' own.
+        repository = bool(commit) and os.path.exists(os.path.join(root, ".git"))
+        if commit and not repository:
             link += " -X gowsgi/internal/version.built=" + commit
-        # Sources in a directory of some other repository are none of its commits.
-        self.flags = ["-buildvcs=false", "-ldflags=" + link] + flags
+        self.flags = ["-buildvcs=" + str(repository).lower(), "-ldflags=" + link] + flags
 
     def binary(self):
         return self.run("gowsgi", "./cmd/gowsgi")
 
     def library(self):
-        if not os.path.isdir(os.path.join(self.root, "cmd", "libgowsgi")):
-            return None
         return self.run("libgowsgi.so", "./cmd/libgowsgi", "-buildmode=c-shared")
 
     def run(self, name, package, *flags):
