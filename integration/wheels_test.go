@@ -116,16 +116,14 @@ func checkELF(t *testing.T, f *zip.File, machine elf.Machine, glibc [2]int) {
 	}
 }
 
-// modes are the two ways of a worker to its Python.
-var modes = []string{"dlopen", "hosted"}
-
 // TestWheelsServe installs the wheel with every CPython of this machine into a fresh
 // environment, and serves the Flask and the Django example in every mode. It prints
 // the table of docs/install.md.
 func TestWheelsServe(t *testing.T) {
 	var table strings.Builder
 	for _, python := range gowsgitest.Pythons() {
-		if python.Version[0] != 3 || python.Version[1] < 8 {
+		modes := python.Modes()
+		if len(modes) == 0 {
 			continue
 		}
 		t.Run(python.Name(), func(t *testing.T) {
@@ -133,10 +131,6 @@ func TestWheelsServe(t *testing.T) {
 			e.pip(t, "install", "--quiet", "--no-index", "--find-links", dist(t), "gowsgi")
 			e.pip(t, "install", "--quiet", "--only-binary=:all:", "-r", filepath.Join(gowsgitest.Examples(), "requirements.txt"))
 			for _, mode := range modes {
-				if mode == "dlopen" && !python.Shared {
-					fmt.Fprintf(&table, "| %s | %s | has no shared libpython | | |\n", python, mode)
-					continue
-				}
 				row := []string{python.String(), mode}
 				for _, spec := range []string{"flask_app:flask_app", "django_app.wsgi:application"} {
 					result := "failed"

@@ -6,15 +6,11 @@ import (
 	"io"
 	"os"
 	"runtime"
-	"time"
 
 	"gowsgi/config"
 	"gowsgi/internal/version"
 	"gowsgi/protocol/ipc"
 )
-
-// versionPatience is how long --version waits for an interpreter's answer.
-const versionPatience = 2 * time.Second
 
 // printVersion writes what somebody who reports a bug is asked for. The first line
 // is as gunicorn's. That there is no Python to load is one of the answers, not a
@@ -27,27 +23,20 @@ func printVersion(w io.Writer, args []string, dir string) {
 		commit = "unknown"
 	}
 	fmt.Fprintf(w, "commit %s, %s, %s/%s\n", commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	if p, err := chosenPython(args, dir, versionPatience); err != nil {
+	if p, err := chosenPython(args, dir); err != nil {
 		fmt.Fprintf(w, "Python: none (%v)\n", err)
 	} else {
 		fmt.Fprintf(w, "Python %s: %s (%s: %s)\n", p.Version, p.Executable, p.Mode(), p.Why)
 	}
 }
 
-// chosenPython returns the interpreter that a start with args would load. It waits
-// for its answer no longer than patience.
-func chosenPython(args []string, dir string, patience time.Duration) (ipc.Python, error) {
+// chosenPython returns the interpreter that a start with args would load.
+func chosenPython(args []string, dir string) (ipc.Python, error) {
 	src, err := config.Parse(args, os.Getenv, dir)
 	if err != nil {
 		return ipc.Python{}, err
 	}
 	file, _ := src.File() // without an error or with one, it has what arguments say
-	ctx, cancel := context.WithTimeoutCause(context.Background(), patience,
-		fmt.Errorf("it did not answer within %v", patience))
-	defer cancel()
-	p, err := findPython(ctx, ipc.Wanted{Python: file.Python, Mode: file.PythonMode, Dir: file.Chdir}, os.Getenv)
-	if err != nil && ctx.Err() != nil {
-		err = context.Cause(ctx)
-	}
-	return p, err
+	w := ipc.Wanted{Python: file.Python, Mode: file.PythonMode, Dir: file.Chdir}
+	return findPython(context.Background(), w, os.Getenv)
 }
