@@ -30,7 +30,7 @@ UNIT_PKGS = $$($(GO) list ./... | grep -v '/integration$$')
 export GOWSGI_TEST_VENV ?= $(CURDIR)/$(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build venv test check unit integration race fuzz proxies image-test systemd-test deploy-test leak chaos asan cgocheck stress bench wheel wheels wheel-test clean need-go need-cc need-python
+.PHONY: help run build venv test check unit integration race fuzz proxies image-test systemd-test deploy-test leak chaos asan cgocheck stress bench wheel wheels wheel-test chroot-test clean need-go need-cc need-python
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"archive/zip"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,15 +13,21 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"gowsgi/internal/gowsgitest"
 	release "gowsgi/internal/version"
 )
 
+// buildPatience is how long compilers and pip may take.
+const buildPatience = 10 * time.Minute
+
 // command runs a program and returns what it printed; that it fails ends the test.
 func command(t testing.TB, dir string, env []string, args ...string) string {
 	t.Helper()
-	cmd := exec.Command(args[0], args[1:]...)
+	ctx, cancel := context.WithTimeout(t.Context(), buildPatience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), env...)
 	out, err := cmd.CombinedOutput()
