@@ -119,7 +119,7 @@ wheels: need-go $(TOOLS)/.installed ## dist/: the sdist, and wheels for all plat
 
 wheel-test: wheels ## install from dist/ with every CPython here, serve the Flask and the Django example
 	$(GO) vet -tags wheels ./integration
-	GOWSGI_TEST_DIST=$(CURDIR)/dist $(GO) $(TEST) -tags wheels -timeout 30m -v -run '^TestWheels' ./integration
+	GOWSGI_TEST_DIST=$(CURDIR)/dist $(GO) $(TEST) -tags wheels -timeout 60m -v -run '^TestWheels' ./integration
 
 chroot-test: wheels ## install from dist/ in a fresh Debian, made by debootstrap (needs root); ARGS=--build: build there, too
 	python/chroot-test.sh $(ARGS)
