@@ -493,17 +493,5 @@ func (m *Master) killOverdue(now time.Time) {
 	}
 }
 
-// announce tells the service manager once that all workers are ready, which
-// under gunicorn says no more than that the sockets are bound.
-func (m *Master) announce() {
-	if m.announced {
-		return
-	}
-	if _, ready := m.count(); ready >= m.target {
-		m.announced = true
-		m.notify("READY=1")
-	}
-}
-
 // seconds formats a setting as gunicorn's users know it: whole seconds.
 func seconds(d time.Duration) string { return fmt.Sprintf("%gs", d.Seconds()) }

@@ -45,6 +45,18 @@ func (m *Master) notify(state string) {
 	}
 }
 
+// announce tells the service manager once that all workers are ready, which
+// under gunicorn says no more than that the sockets are bound.
+func (m *Master) announce() {
+	if m.announced {
+		return
+	}
+	if _, ready := m.count(); ready >= m.target {
+		m.announced = true
+		m.notify("READY=1")
+	}
+}
+
 // notifyReloading begins a reload for Type=notify-reload units: systemd wants
 // the monotonic time to tell this message from an earlier reload's. READY=1
 // ends it.
