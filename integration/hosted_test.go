@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -238,6 +239,39 @@ if "worker" in open("/proc/self/cmdline").read().split("\0"):
 			t.Error("the first one died of the signal")
 		}
 	})
+}
+
+// Go's signal handlers need a stack until the process is gone, and Python, when it
+// ends, takes away the one it had set before Go came.
+func TestHostedSignalsAtTheEnd(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{nil, {"--preload"}} {
+		t.Run(fmt.Sprint(args), func(t *testing.T) {
+			t.Parallel()
+			s := gowsgitest.Start(t, gowsgitest.Config{Dir: apps(), Env: []string{"PYTHONFAULTHANDLER=1"},
+				Args: append(args, "-w", "8", "--python-mode", "hosted", "--access-logfile", os.DevNull, "probe")})
+			workers := s.WaitBooted(8)
+			answering(t, s, 8)
+			var wg sync.WaitGroup
+			for _, pid := range workers {
+				p, err := os.FindProcess(pid)
+				if err != nil {
+					t.Fatal(err)
+				}
+				wg.Go(func() {
+					for p.Signal(syscall.SIGURG) == nil { // by which Go preempts goroutines
+					}
+				})
+			}
+			if code := s.Stop(); code != 0 {
+				t.Errorf("exit code %d, want 0", code)
+			}
+			wg.Wait()
+			if n := s.Log.Count(`^fatal error|SIGABRT`); n > 0 {
+				t.Error("workers died when they ended")
+			}
+		})
+	}
 }
 
 // A library that cannot be loaded is a worker that cannot start, with the reason.

@@ -58,6 +58,10 @@ static PyObject *work(PyObject *self, PyObject *args) {
       py.PyBytes_AsStringAndSize(item[0], &mark, &mark_size) != 0 ||
       py.PyBytes_AsStringAndSize(item[1], &title, &title_size) != 0)
     return NULL;
+  /* Go makes a signal stack that it finds its own, and Python, when it ends, takes
+   * away one that it has set before: Go's is to be another. */
+  stack_t none = {.ss_flags = SS_DISABLE};
+  sigaltstack(&none, NULL);
   gw_set_title(title, (size_t)title_size);
   if (py.PyObject_IsTrue(forked) == 1 && gw_take_over(app) != 0) return NULL;
   gw_hosted = 1;
