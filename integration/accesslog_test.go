@@ -196,7 +196,19 @@ func TestNoAccessLog(t *testing.T) {
 // leaves none.
 func TestAccessLogEndings(t *testing.T) {
 	t.Parallel()
-	s := start(t, "--access-logfile", "-", "--access-logformat", `"%(r)s" %(s)s %(X)s`, "outputs")
+	for name, args := range accessWriters {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testAccessLogEndings(t, args)
+		})
+	}
+}
+
+// accessWriters are the flags that have Go or Python write the access log.
+var accessWriters = map[string][]string{"Go": nil, "Python": {"--logger-class", "quietlog.Logger"}}
+
+func testAccessLogEndings(t *testing.T, args []string) {
+	s := start(t, append(args, "--access-logfile", "-", "--access-logformat", `"%(r)s" %(s)s %(X)s`, "outputs")...)
 	const tail = " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 	for _, tt := range []struct{ name, request, want string }{
 		{"served", "GET /one" + tail, `"GET /one HTTP/1.1" 200 ok`},
@@ -215,6 +227,9 @@ func TestAccessLogEndings(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
 		}
 	}
+	if t.Failed() {
+		return
+	}
 	for _, tt := range []struct{ name, request, want string }{
 		{"half a head", "GET /half HTTP/1.1\r\nHo", `"GET /half HTTP/1.1" 499 aborted`},
 		{"half a line", "GET /ha", `"GET /ha" 499 aborted`},
@@ -229,8 +244,11 @@ func TestAccessLogEndings(t *testing.T) {
 		}
 		c.CloseWrite()
 		c.WaitClosed()
-		// Its line may come later than the end of its connection, but before the
-		// next request's.
+		// Its line may come later than the end of its connection, and where Python
+		// writes it than the next request's.
+		if tt.want != "" {
+			s.Stdout.WaitAfter(t, mark, "^"+regexp.QuoteMeta(tt.want)+"$")
+		}
 		s.GetOK("/one")
 		s.Stdout.WaitAfter(t, mark, `^"GET /one `)
 		got := s.Stdout.Lines()[mark:]
@@ -285,8 +303,17 @@ func TestAccessLogOfSlowReader(t *testing.T) {
 // What is refused for overload has its line, too.
 func TestAccessLogOfOverload(t *testing.T) {
 	t.Parallel()
-	s := start(t, "-w", "1", "--max-queue", "1", "--keep-alive", "30",
-		"--access-logfile", "-", "--access-logformat", "%(U)s %(s)s %(X)s", "probe")
+	for name, args := range accessWriters {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testAccessLogOfOverload(t, args)
+		})
+	}
+}
+
+func testAccessLogOfOverload(t *testing.T, args []string) {
+	s := start(t, append(args, "-w", "1", "--max-queue", "1", "--keep-alive", "30",
+		"--access-logfile", "-", "--access-logformat", "%(U)s %(s)s %(X)s", "probe")...)
 	// A busy worker accepts nobody new.
 	a, b, held := s.Dial(), s.Dial(), s.Dial()
 	pidOn(t, a)
@@ -361,20 +388,29 @@ func TestAccessLogOfTheDead(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, append(tt.args, "-w", "1", "--access-logfile", "-", "--access-logformat", format, "probe")...)
-			g := newGate(t)
-			a := ask(s, g.target())
-			g.waitStarted(1)
-			tt.end(s)
-			s.Stdout.Wait(t, `^127\.0\.0\.1 "GET /wait\?gate=.*" `+tt.want)
-			<-a
-			if s.Running() && tt.name != "quick stop" {
-				s.Stop()
-			}
-			s.Wait()
-			if n := s.Stdout.Count("/wait"); n != 1 {
-				t.Errorf("%d lines, want 1: %q", n, s.Stdout.Lines())
+			for name, args := range accessWriters {
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					s := start(t, slices.Concat(args, tt.args, []string{"-w", "1", "--access-logfile", "-", "--access-logformat", format, "probe"})...)
+					testLineOfTheDead(t, s, tt.end, tt.want, tt.name == "quick stop")
+				})
 			}
 		})
+	}
+}
+
+func testLineOfTheDead(t *testing.T, s *gowsgitest.Server, end func(*gowsgitest.Server), want string, stops bool) {
+	g := newGate(t)
+	a := ask(s, g.target())
+	g.waitStarted(1)
+	end(s)
+	s.Stdout.Wait(t, `^127\.0\.0\.1 "GET /wait\?gate=.*" `+want)
+	<-a
+	if s.Running() && !stops {
+		s.Stop()
+	}
+	s.Wait()
+	if n := s.Stdout.Count("/wait"); n != 1 {
+		t.Errorf("%d lines, want 1: %q", n, s.Stdout.Lines())
 	}
 }

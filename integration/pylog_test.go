@@ -255,3 +255,65 @@ func TestUnusedAccessFilter(t *testing.T) {
 		})
 	}
 }
+
+// A logger class has the status the client got, whoever gave it, once for each request,
+// and of a request that no Python code ran to its end all that is known of it.
+func TestLoggerClassGetsEveryRequest(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "app.py", `
+import re, time
+def application(environ, start_response):
+    kind = environ["PATH_INFO"]
+    if kind == "/read": environ["wsgi.input"].read()
+    if kind == "/sleep": time.sleep(300)
+    if kind == "/gil": re.match("(a+)+$", "a" * 60 + "b")
+    start_response("201 Made", [("X-Answer", "42")])
+    return [b"ok"]
+`)
+	write(t, dir, "gunicorn.conf.py", `
+from gunicorn.glogging import Logger
+accesslog = "-"
+class logger_class(Logger):
+    def access(self, resp, req, environ, request_time):
+        assert resp.req is req and request_time.total_seconds() < 300 and environ["REMOTE_ADDR"] == "127.0.0.1"
+        assert req.remote_addr == ("127.0.0.1", int(environ["REMOTE_PORT"])) and int(environ["SERVER_PORT"])
+        assert dict(environ) and req.version == (1, 1) and req.query == "q"
+        fields, answer = dict(req.headers), dict(resp.headers).get("X-Answer")
+        self.access_log.info(" ".join(map(str, [req.method, req.uri, resp.status, resp.status_code, resp.sent > 0,
+            fields.get("X-ASK"), environ.get("HTTP_X_ASK"), fields.get("X-REAL"), environ["wsgi.url_scheme"], answer])))
+def post_request(worker, req, environ, resp):
+    worker.log.info("post_request %s %s", req.path, resp.status)
+`)
+	s := gowsgitest.Start(t, gowsgitest.Config{Dir: dir, Args: []string{"-t", "1", "--limit-request-body", "2m", "--request-buffer", "4k", "app"}})
+	const host = "Host: x\r\nX-Ask: yes\r\nX_Real: no\r\nX-Forwarded-Proto: https\r\n"
+	const chunked = host + "Transfer-Encoding: chunked\r\n\r\n100000\r\n"
+	body := strings.Repeat("x", 1<<20)
+	for _, tt := range []struct{ request, want string }{
+		{"GET /page?q HTTP/1.1\r\n" + host + "\r\n", "GET /page?q 201 Made 201 True yes yes None https 42"},
+		{"POST /read?q HTTP/1.1\r\n" + chunked + body + "\r\nzz\r\n", "POST /read?q 400 Bad Request 400 True yes yes None https None"},
+		{"POST /read?q HTTP/1.1\r\n" + chunked + body + "\r\n100001\r\n", "POST /read?q 413 Content Too Large 413 True yes yes None https None"},
+		{"POST /page?q HTTP/1.1\r\n" + host + "Content-Length: 3000000\r\n\r\n", "POST /page?q 413 Content Too Large 413 True None None None http None"},
+		{"GET /sleep?q HTTP/1.1\r\n" + host + "\r\n", "GET /sleep?q 504 Gateway Timeout 504 True yes yes None https None"},
+	} {
+		mark := s.Stdout.Mark()
+		c := s.Dial()
+		go func() { _, _ = c.Conn.Write([]byte(tt.request)) }()
+		if got := s.Stdout.WaitAfter(t, mark, `.*`)[0]; got != tt.want {
+			t.Errorf("got %q, want %q", got, tt.want)
+		}
+		c.Close()
+	}
+	if s.Log.Count(`AssertionError`) != 0 {
+		t.Errorf("an object is incomplete:\n%s", s.Log.String())
+	}
+	s.Log.Wait(t, `post_request /page 201 Made$`)
+	s.Log.Wait(t, `post_request /read 400 Bad Request$`)
+	// Where Python cannot be told any more the error log is.
+	a := ask(s, "/gil?q")
+	s.Log.Wait(t, `\[WARNING\] Request that Python has not logged: 127.0.0.1 "GET /gil\?q HTTP/1.1" 504 \d+ \(timeout\)$`)
+	<-a
+	if n := len(s.Stdout.Lines()); n != 5 {
+		t.Errorf("%d lines for 5 requests: %q", n, s.Stdout.Lines())
+	}
+}

@@ -61,8 +61,10 @@ type engine struct {
 	debug bool // the debug level is on
 	clock ipc.Clock
 	slot  *ipc.Slot
-	// access is nil without an access log.
+	// access is nil without an access log that Go writes, pyLog without one that Python
+	// does.
 	access *accesslog.Log
+	pyLog  *pyLog
 	// stats is nil without a statsd daemon.
 	stats     *statsd.Client
 	headerMap wsgi.HeaderMap
@@ -92,6 +94,7 @@ type engine struct {
 	forks *uint32
 	// unixListener says of each listener, by number, whether it is a unix socket.
 	unixListener []bool
+	serverNames  []serverName // of each listener
 	threads      []*thread
 	watcher      watcher
 	siblings     handoff

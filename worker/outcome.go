@@ -21,6 +21,9 @@ import (
 //	left by its client, or by this worker         engine.settleLeft
 //	answered at the timeout, during the call      engine.settleTimedOut
 //
+// Where Python writes the access log, it does so at the end of a call, in the thread
+// (Conclude); of all other requests pyLog tells it.
+//
 // A connection that is handed over takes its request along, unrecorded.
 
 // maxLoggedLine is how much of a request line that makes no sense is logged.
@@ -126,7 +129,7 @@ func (s *scribe) ResponseField(name string) []byte {
 func (s *scribe) EnvironKey(i int) []byte { return s.environ[i] }
 
 // recorded reports whether anybody wants to know when requests end.
-func (e *engine) recorded() bool { return e.access != nil || e.stats != nil }
+func (e *engine) recorded() bool { return e.access != nil || e.stats != nil || e.pyLog != nil }
 
 // settle records how the thread's request ended. If the client has not taken the
 // whole response yet, the connection keeps the record and the thread goes on.
@@ -143,16 +146,16 @@ func (t *thread) settle() {
 		c.gone, t.outcome = true, accesslog.Timeout
 	}
 	end := accesslog.Ending{
-		Outcome: t.outcome, Status: t.resp.Status, Sent: t.sent, Queued: time.Duration(t.waited),
-	}
-	if !t.headSent && (t.outcome == accesslog.Aborted || t.outcome == accesslog.Timeout) {
-		end.Status = accesslog.StatusGone
+		Outcome: t.outcome, Status: t.status(), Sent: t.sent, Queued: time.Duration(t.waited),
 	}
 	if e.recorded() {
 		end.End = e.clock.Now()
 		end.Taken = time.Duration(end.End - t.start)
 		end.Write = time.Duration(t.blocked)
 		end.App = end.Taken - end.Write
+	}
+	if e.pyLog != nil && !t.inPython {
+		e.pyLog.Request(t.scribe.forPython(e, c, t.scribe.describe(c, c.buf, t.req.PathInfo), &end))
 	}
 	unsent := c.unsent()
 	if unsent > 0 && !c.broken() {
@@ -242,7 +245,7 @@ func (e *engine) settleAll() {
 // settleUnserved records a request that the application was not called for.
 func (e *engine) settleUnserved(c *conn, end accesslog.Ending) {
 	var entry *accesslog.Entry
-	if e.access != nil {
+	if e.access != nil || e.pyLog != nil {
 		end.End = e.clock.Now()
 		end.Taken = time.Duration(end.End - c.arrived)
 		if c.queuedAt != 0 {
@@ -250,6 +253,7 @@ func (e *engine) settleUnserved(c *conn, end accesslog.Ending) {
 		}
 		entry = e.describeUnserved(c)
 	}
+	e.tellPython(c, entry, &end)
 	e.scribe.record(entry, &end, false)
 }
 
@@ -261,9 +265,10 @@ func (e *engine) settleTimedOut(t *thread, c *conn, took time.Duration, sent int
 		End: e.clock.Now(), Taken: took, App: took, Queued: time.Duration(t.waited),
 	}
 	var entry *accesslog.Entry
-	if e.access != nil {
+	if e.access != nil || e.pyLog != nil {
 		entry = e.describeUnserved(c)
 	}
+	e.tellPython(c, entry, &end)
 	e.scribe.record(entry, &end, true)
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"gowsgi/internal/logging"
+	"gowsgi/protocol/ipc"
 )
 
 // TestPyLogLosesNothing: what Python does not take is on the file, in order: what
@@ -17,7 +18,7 @@ func TestPyLogLosesNothing(t *testing.T) {
 	var file bytes.Buffer
 	l := newPyLog(&file, logging.New(&file, logging.FormatText, "info", 1))
 	log := logging.New(l, logging.FormatText, "info", 1)
-	for i := range pyLogQueue {
+	for i := range pyLogLines {
 		log.Info().Str("traceback", "second line").Msgf("line %d", i)
 	}
 	if file.Len() != 0 {
@@ -28,18 +29,22 @@ func TestPyLogLosesNothing(t *testing.T) {
 		t.Errorf("got %q", file.String())
 	}
 	file.Reset()
-	l.Reopen() // no room for that either, and no line
+	l.Reopen() // leaves no line
+	l.Request(&ipc.LoggedRequest{Addr: "192.0.2.1", Target: "a\nb", Status: 400, Outcome: "refused"})
 	l.Close(0)
 	l.Close(0)
 	log.Error().Msg("after the end")
 	lines := strings.Split(strings.TrimSuffix(file.String(), "\n"), "\n")
-	if len(lines) != 2*pyLogQueue+1 {
-		t.Fatalf("got %d lines, want %d", len(lines), 2*pyLogQueue+1)
+	if len(lines) != 2*pyLogLines+2 {
+		t.Fatalf("got %d lines, want %d", len(lines), 2*pyLogLines+2)
 	}
-	for i := range pyLogQueue {
+	for i := range pyLogLines {
 		if want := fmt.Sprintf("[INFO] line %d", i); !strings.HasSuffix(lines[2*i], want) || lines[2*i+1] != "second line" {
 			t.Errorf("got %q and %q, want %q", lines[2*i], lines[2*i+1], want)
 		}
+	}
+	if got, want := lines[2*pyLogLines], `Request that Python has not logged: 192.0.2.1 "a\nb" 400 0 (refused)`; !strings.HasSuffix(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 	if last := lines[len(lines)-1]; !strings.HasSuffix(last, "[ERROR] after the end") {
 		t.Errorf("got %q at the end", last)

@@ -42,12 +42,14 @@ type thread struct {
 	hints    wsgi.Response
 	framing  wsgi.Framing
 	headSent bool
-	complete bool  // all of the response has been produced
-	sent     int64 // content bytes
-	cut      bool  // the application sent more than its Content-Length
-	start    int64
-	answer   reply
-	stuck    int64 // start of the call that was timed out last; guarded by engine.mu
+	complete bool // all of the response has been produced
+	// concluded: how the call ended is known. inPython: its line is Python's to write.
+	concluded, inPython bool
+	sent                int64 // content bytes
+	cut                 bool  // the application sent more than its Content-Length
+	start               int64
+	answer              reply
+	stuck               int64 // start of the call that was timed out last; guarded by engine.mu
 	// clientWait is how much of the call the client is to blame for.
 	clientWait waiting
 	yielded    int64 // when the thread last went through the scheduler
@@ -127,6 +129,7 @@ func (t *thread) begin(c *conn) {
 	t.c = c
 	t.start = t.e.clock.Now()
 	t.headSent, t.complete, t.cut, t.sent = false, false, false, 0
+	t.concluded, t.inPython = false, false
 	t.bodyWait, t.inputErr = 0, nil
 	if t.clientWait.total.Load() != 0 {
 		t.clientWait.total.Store(0)
@@ -249,8 +252,12 @@ func (t *thread) trustedFields() bool {
 	return true
 }
 
-// conclude looks at how the call ended and makes the response whole, or cuts it.
+// conclude looks at how the call ended and makes the response whole, or cuts it, once.
 func (t *thread) conclude(result python.Result) {
+	if t.concluded {
+		return
+	}
+	t.concluded = true
 	c := t.c
 	if c.behind {
 		t.catchUp()
@@ -309,8 +316,23 @@ func (t *thread) Environ(i int, value []byte) {
 	t.scribe.environ[i] = append(t.scribe.environ[i][:0], value...)
 }
 
-// Sent implements python.Handler.
-func (t *thread) Sent() int64 { return t.sent }
+// Conclude implements python.Handler.
+func (t *thread) Conclude(result python.Result) python.Ending {
+	t.conclude(result)
+	if t.answer.taken() {
+		return python.Ending{Status: 504} // recorded when it was sent
+	}
+	t.inPython = t.e.pyLog != nil
+	return python.Ending{Status: t.status(), Sent: t.sent, Outcome: t.outcome.String()}
+}
+
+// status returns the status of the response that was concluded, 0 for none.
+func (t *thread) status() int {
+	if !t.headSent && (t.outcome == accesslog.Aborted || t.outcome == accesslog.Timeout) {
+		return accesslog.StatusGone
+	}
+	return t.resp.Status
+}
 
 // Failed implements python.Handler.
 func (t *thread) Failed(phase python.Phase, traceback string) {

@@ -3,11 +3,10 @@ package worker
 import (
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -111,24 +110,6 @@ func Run(mark string) int {
 	}
 	close(booted)
 	return p.serve()
-}
-
-// openLog makes the log of the process, before there is Python.
-func (p *process) openLog() {
-	var w io.Writer = p.errorLog
-	if p.cfg.PythonLogging() && !p.parent.boot.Check {
-		p.pyLog = newPyLog(w, logging.New(w, p.cfg.LogFormat, p.cfg.LogLevel, os.Getpid()))
-		w = p.pyLog
-	}
-	p.log = logging.New(w, p.cfg.LogFormat, p.cfg.LogLevel, os.Getpid(), p.outlets.Sinks()...)
-}
-
-// closePyLog sees to it that no line of the log waits for Python any more, which
-// gets that long for those that do.
-func (p *process) closePyLog(wait time.Duration) {
-	if p.pyLog != nil {
-		p.pyLog.Close(wait)
-	}
 }
 
 // leaveWhileBooting ends the process when it is told to, or left alone, before it
@@ -266,12 +247,13 @@ func (p *process) prepare() error {
 		p.parent.tell(ipc.Message{Kind: ipc.KindRecycle, Requests: served})
 	}
 	group.timedOut = func(took time.Duration) {
+		if slices.Contains(p.cfg.Hooks, "worker_abort") {
+			p.flushLogs() // the master ends the process at once
+		}
 		p.parent.tell(ipc.Message{Kind: ipc.KindTimeout, Took: took})
 	}
 	group.onlyStuckLeft = func() {
-		if p.access != nil {
-			p.access.FlushWithin(outletWait)
-		}
+		p.flushLogs()
 		p.parent.tell(ipc.Message{Kind: ipc.KindStuck})
 	}
 	for range group.loops {
@@ -314,11 +296,13 @@ func (p *process) addLoop(group *group) error {
 	e.most = max(1, e.most/group.loops)
 	e.forks = python.Forks()
 	e.listeners = p.parent.listeners()
-	for _, l := range e.listeners {
+	for i, l := range e.listeners {
 		e.unixListener = append(e.unixListener, l.unix)
+		e.serverNames = append(e.serverNames, nameOf(boot.Listeners[i]))
 	}
 	e.siblings.init(ipc.FDHandoffRead, ipc.FDHandoffWrite, p.parent.board, boot.Slot)
 	e.script = os.Getenv("SCRIPT_NAME")
+	e.pyLog = p.pyLog
 	e.logTo(p.access, p.outlets.Statsd)
 	p.loops = append(p.loops, e)
 	return nil
@@ -342,22 +326,6 @@ func (p *process) wakeForSignals() error {
 	return nil
 }
 
-// openAccess opens the access log, if there is one.
-func (p *process) openAccess() (err error) {
-	o, ok := p.cfg.AccessOptions(os.Getpid())
-	if !ok {
-		return nil
-	}
-	if p.cfg.AccessToSyslog() {
-		o.Also = p.outlets.Syslog.AccessLines
-	}
-	o.Lost = func(lines int) {
-		p.log.Error().Int("lines", lines).Msgf("%d lines of the access log were lost: nobody read it", lines)
-	}
-	p.access, err = accesslog.Open(o)
-	return err
-}
-
 // bases gives the bridge what the environs of each listener have in common.
 func (p *process) bases() error {
 	var bases []python.Base
@@ -365,10 +333,7 @@ func (p *process) bases() error {
 		vars := map[string]string{
 			"SERVER_SOFTWARE": "gowsgi/" + version.Number,
 			"SCRIPT_NAME":     os.Getenv("SCRIPT_NAME"),
-			"SERVER_NAME":     "", "SERVER_PORT": "",
-		}
-		if host, port, err := net.SplitHostPort(l.Addr); err == nil && l.Network != "unix" {
-			vars["SERVER_NAME"], vars["SERVER_PORT"] = host, port
+			"SERVER_NAME":     nameOf(l).host, "SERVER_PORT": nameOf(l).port,
 		}
 		bases = append(bases, python.Base{
 			Vars:         vars,

@@ -99,6 +99,14 @@ enum {
   GW_CALL_GONE = 2,   /* the client went away before the response was complete */
 };
 
+/* How a request ended, for the hook after it. */
+enum { GW_OUTCOME = 16 };
+typedef struct {
+  int64_t sent;             /* bytes of content */
+  int status;               /* 0: there was no response */
+  char outcome[GW_OUTCOME]; /* "" if the request is recorded already */
+} gw_ending;
+
 /* load.c, boot.c: all return 0, or -1 with a message in err. */
 int gw_load(const char *library, char *err, size_t errlen);
 int gw_load_objects(char *err, size_t errlen);

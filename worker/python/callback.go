@@ -75,8 +75,13 @@ func gwgoEnviron(index C.uint64_t, i C.int, v C.gw_bytes) {
 	threads[index].handler.Environ(int(i), lent(v))
 }
 
-//export gwgoSent
-func gwgoSent(index C.uint64_t) C.int64_t { return C.int64_t(threads[index].handler.Sent()) }
+//export gwgoConclude
+func gwgoConclude(index C.uint64_t, result C.int, end *C.gw_ending) {
+	e := threads[index].handler.Conclude(Result(result))
+	end.status, end.sent = C.int(e.Status), C.int64_t(e.Sent)
+	b := unsafe.Slice((*byte)(unsafe.Pointer(&end.outcome)), C.GW_OUTCOME)
+	b[copy(b[:len(b)-1], e.Outcome)] = 0
+}
 
 // logHook and signalled are those of Options, set once by Start.
 var (

@@ -8,8 +8,12 @@ import "C"
 
 import "unsafe"
 
+// FeedRequest is the level of a Feed whose text is the JSON of an ipc.LoggedRequest.
+const FeedRequest = "request"
+
 // Feed gives a line of the error log to Python's logging; level is debug, info,
-// warning, error or critical, or empty when log files are to be opened anew. It
+// warning, error or critical, empty when log files are to be opened anew, or
+// FeedRequest. It
 // takes the GIL for that and blocks as long as the logger does. The goroutine must
 // be locked to an OS thread that is none of Python's, and CPython must not be
 // ending.

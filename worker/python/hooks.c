@@ -29,7 +29,9 @@ static void replace(PyObject **place, PyObject *o) {
 }
 
 /* set_request_hooks(before, after): each None or a callable,
- * before(environ) -> request, after(request, environ, status, headers, sent). */
+ * before(environ) -> request, after(request, environ, status, headers, code, sent,
+ * outcome): status and headers as start_response got them, then how the request
+ * ended, see gw_ending. */
 PyObject *gw_set_request_hooks(PyObject *self, PyObject *args) {
   (void)self;
   if (py.PyTuple_Size(args) != 2) {
@@ -57,16 +59,20 @@ PyObject *gw_set_application(PyObject *self, PyObject *app) {
 
 static PyObject *or_none(PyObject *o) { return o ? o : py.None; }
 
-static void run_after(gw_thread *t) {
-  PyObject *sent = py.PyLong_FromLong((long)gwgoSent(t->index));
-  PyObject *r = sent ? py.PyObject_CallFunctionObjArgs(after, or_none(t->request), t->environ,
-                                                       or_none(t->status),
-                                                       or_none(t->sent_headers), sent, NULL)
-                     : NULL;
+static void run_after(gw_thread *t, int result) {
+  gw_ending end;
+  gwgoConclude(t->index, result, &end);
+  PyObject *code = py.PyLong_FromLong(end.status), *sent = py.PyLong_FromLong((long)end.sent);
+  PyObject *outcome = py.PyUnicode_InternFromString(end.outcome), *r = NULL;
+  if (code && sent && outcome)
+    r = py.PyObject_CallFunctionObjArgs(after, or_none(t->request), t->environ, or_none(t->status),
+                                        or_none(t->sent_headers), code, sent, outcome, NULL);
   if (gw_in_forked_child()) gw_leave_forked_child();
   if (!r) gw_report(t, GW_IN_APPLICATION);
   py.Py_DecRef(r);
+  py.Py_DecRef(outcome);
   py.Py_DecRef(sent);
+  py.Py_DecRef(code);
 }
 
 /* gw_run_hooked is run with the hooks around it. A hook before the request that
@@ -77,7 +83,7 @@ int gw_run_hooked(gw_thread *t, int (*run)(gw_thread *)) {
   if (gw_in_forked_child()) gw_leave_forked_child();
   if (!before || t->request) r = run(t);
   else gw_report(t, GW_IN_APPLICATION);
-  if (after) run_after(t);
+  if (after) run_after(t, r);
   py.Py_DecRef(t->request);
   py.Py_DecRef(t->status);
   py.Py_DecRef(t->sent_headers);

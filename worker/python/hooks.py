@@ -309,6 +309,32 @@ class Server:
                 continue
 
 
+# Of the statuses the server gives by itself.
+_PHRASES = {
+    400: "Bad Request",
+    403: "Forbidden",
+    408: "Request Timeout",
+    413: "Content Too Large",
+    414: "URI Too Long",
+    417: "Expectation Failed",
+    431: "Request Header Fields Too Large",
+    499: "Client Closed Request",  # nginx' invention
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+    505: "HTTP Version Not Supported",
+}
+
+
+def status_line(code, status):
+    """Returns the status the client got: that of start_response, or another one, which
+    the server has put in its place; None if it got none."""
+    if not code or (status and status.split(None, 1)[0] == str(code)):
+        return status if code else None
+    return "%d %s" % (code, _PHRASES.get(code, "Error"))
+
+
 class Request:
     """What pre_request and post_request see of a request, made of its environ."""
 
@@ -332,7 +358,7 @@ class Request:
     @property
     def version(self):
         major, _, minor = self._environ["SERVER_PROTOCOL"].rpartition("/")[2].partition(".")
-        return (int(major), int(minor or 0))
+        return (int(major), int(minor or 0)) if major.isdigit() else None
 
     @property
     def headers(self):
@@ -356,19 +382,19 @@ class Request:
 
 
 class Response:
-    """What post_request sees of a response. One that the application did not begin
-    is the server's error page."""
+    """What post_request sees of a response. status is None if there was none: the
+    application took the connection over."""
 
     def __init__(self, request, status, headers, sent):
         self.req = request
-        self.status = status or "500 Internal Server Error"
+        self.status = status
         self.headers = headers or []
         self.headers_sent = True
         self.sent = sent
 
     @property
     def status_code(self):
-        word = self.status.split(None, 1)[0]
+        word = self.status.split(None, 1)[0] if self.status else ""
         return int(word) if word.isdigit() else None
 
     @property
@@ -467,11 +493,11 @@ class Hooks:
         self.call("pre_request", self.worker, request)
         return request
 
-    def _after(self, request, environ, status, headers, sent):
+    def _after(self, request, environ, status, headers, code, sent, outcome):
         function = self.functions["post_request"]
         if request is None:  # pre_request has raised
             request = Request(environ)
-        response = Response(request, status, headers, sent)
+        response = Response(request, status_line(code, status), headers, sent)
         args = (self.worker, request, environ, response)
         try:
             count = arity(function)

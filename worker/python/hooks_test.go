@@ -16,8 +16,8 @@ log = kept.setdefault("log", [])
 def before(environ):
     if environ["PATH_INFO"] == "/refuse": raise KeyError("before")
     return ["request", environ["PATH_INFO"]]
-def after(request, environ, status, headers, sent):
-    log.append((request, environ["PATH_INFO"], status, headers, sent))
+def after(request, environ, status, headers, code, sent, outcome):
+    log.append((request, environ["PATH_INFO"], status, headers, code, sent, outcome))
 `
 
 // testRequestHooks: what the hooks around a request get, and that nothing of it is
@@ -34,13 +34,13 @@ func testRequestHooks(t *testing.T, py *interp) {
 		want               string
 	}{
 		{"answered", "/a", "start_response('200 OK', [('A', '1')])\nreturn [b'body']", python.Done,
-			"(['request', '/a'], '/a', '200 OK', [('A', '1')], 4)"},
+			"(['request', '/a'], '/a', '200 OK', [('A', '1')], 200, 4, 'ended')"},
 		{"headers in a tuple", "/a", "start_response('200 OK', (('A', '1'),))\nreturn []", python.Done,
-			"(['request', '/a'], '/a', '200 OK', [('A', '1')], 0)"},
+			"(['request', '/a'], '/a', '200 OK', [('A', '1')], 200, 0, 'ended')"},
 		{"replaced", "/b", begin + "try: raise KeyError\nexcept KeyError: start_response('500 Oops', [], sys.exc_info())\nreturn [b'x']", python.Done,
-			"(['request', '/b'], '/b', '500 Oops', [], 1)"},
-		{"raises", "/c", "raise ValueError", python.Failed, "(['request', '/c'], '/c', None, None, 0)"},
-		{"refused", "/refuse", "kept['called'] = True", python.Failed, "(None, '/refuse', None, None, 0)"},
+			"(['request', '/b'], '/b', '500 Oops', [], 200, 1, 'ended')"},
+		{"raises", "/c", "raise ValueError", python.Failed, "(['request', '/c'], '/c', None, None, 201, 0, 'ended')"},
+		{"refused", "/refuse", "kept['called'] = True", python.Failed, "(None, '/refuse', None, None, 201, 0, 'ended')"},
 	} {
 		py.run(t, "kept['log'] = []\nkept.pop('called', None)\n"+hook+"_gowsgi.set_request_hooks(before, after)\nstart_response('200 OK', [])\nreturn []")
 		got := py.call(t, request{path: tt.path, script: tt.script})

@@ -391,8 +391,10 @@ func (r *recorder) Environ(i int, value []byte) {
 	r.wanted[i] = string(value)
 }
 
-// Sent implements python.Handler.
-func (r *recorder) Sent() int64 { return int64(len(r.body())) }
+// Conclude implements python.Handler.
+func (r *recorder) Conclude(result python.Result) python.Ending {
+	return python.Ending{Status: 200 + int(result), Sent: int64(len(r.body())), Outcome: "ended"}
+}
 
 // Failed implements python.Handler.
 func (r *recorder) Failed(phase python.Phase, traceback string) {

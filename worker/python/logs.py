@@ -71,6 +71,12 @@ class SafeAtoms(dict):
         return self.get(name.lower() if name.startswith("{") else name, "-")
 
 
+def _request_line(environ):
+    if environ["REQUEST_METHOD"] == environ["SERVER_PROTOCOL"] == "-":
+        return environ["RAW_URI"]  # whatever came instead of one
+    return "%(REQUEST_METHOD)s %(RAW_URI)s %(SERVER_PROTOCOL)s" % environ
+
+
 class Logger:
     """The default logger class, with what subclasses rely on (gunicorn:
     glogging.Logger)."""
@@ -160,8 +166,8 @@ class Logger:
             "l": "-",
             "u": self._get_user(environ) or "-",
             "t": self.now(),
-            "r": "%(REQUEST_METHOD)s %(RAW_URI)s %(SERVER_PROTOCOL)s" % environ,
-            "s": status,
+            "r": _request_line(environ),
+            "s": "-" if status is None else status,
             "m": environ.get("REQUEST_METHOD"),
             "U": environ.get("PATH_INFO"),
             "q": environ.get("QUERY_STRING"),
@@ -175,6 +181,9 @@ class Logger:
             "M": micros // 1000,
             "L": "%d.%06d" % divmod(micros, 1000000),
             "p": "<%s>" % os.getpid(),
+            # Not gunicorn's: microseconds in the queue, and the outcome.
+            "Q": int(environ.get("gowsgi.queue_time", 0) * 1000000),
+            "X": getattr(resp, "outcome", "-"),
         }
         for form, fields in (("{%s}i", req.headers), ("{%s}o", resp.headers), ("{%s}e", environ.items())):
             atoms.update((form % name.lower(), value) for name, value in fields)
@@ -237,6 +246,37 @@ def _logger_class(path):
     return getattr(importlib.import_module(module), name)
 
 
+def _environ(told):
+    """Returns the environ of a request that the application was not called for."""
+    import io
+
+    environ = {
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "https" if told["https"] else "http",
+        "wsgi.input": io.BytesIO(),
+        "wsgi.errors": sys.stderr,
+        "SERVER_SOFTWARE": os.environ.get("SERVER_SOFTWARE", "gowsgi"),
+        "SERVER_NAME": told["server"],
+        "SERVER_PORT": told["server_port"],
+        "REQUEST_METHOD": told["method"] or "-",
+        "RAW_URI": told["target"],
+        "PATH_INFO": told["path"] if told["method"] else "-",
+        "QUERY_STRING": told["query"] if told["method"] else "-",
+        "SERVER_PROTOCOL": told["version"] or "-",
+        "SCRIPT_NAME": os.environ.get("SCRIPT_NAME", ""),
+        "REMOTE_ADDR": told["addr"],
+        "gowsgi.queue_time": told["queued"] / 1e6,
+    }
+    if told["port"]:
+        environ["REMOTE_PORT"] = told["port"]
+    for name, value in told["fields"]:
+        key = name.upper().replace("-", "_")
+        if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+            key = "HTTP_" + key
+        environ[key] = environ[key] + "," + value if key in environ else value
+    return environ
+
+
 class Logs:
     """The logger of this process."""
 
@@ -259,10 +299,12 @@ class Logs:
         _gowsgi.feed = self.line
 
     def line(self, level, text):
-        """Takes a line of the server's, or without a level the news that files were
-        moved away."""
+        """Takes a line of the server's, a request that no Python code ran to its end,
+        or without a level the news that files were moved away."""
         try:
-            if level:
+            if level == "request":
+                self.unserved(json.loads(text))
+            elif level:
                 getattr(self.logger, level)(text.decode("utf-8", "replace"))
             else:
                 self.logger.reopen_files()
@@ -280,19 +322,39 @@ class Logs:
         request.began = time.monotonic()
         return request
 
-    def after(self, request, environ, status, headers, sent):
-        from datetime import timedelta
-
+    def after(self, request, environ, status, headers, code, sent, outcome):
+        if outcome:  # else it is logged already
+            self._served(
+                request or _gowsgi_hooks.Request(environ), environ, status, headers, code, sent, outcome
+            )
         if self.hooked[1]:
-            self.hooked[1](request, environ, status, headers, sent)
-        request = request or _gowsgi_hooks.Request(environ)
-        taken = timedelta(seconds=time.monotonic() - getattr(request, "began", time.monotonic()))
-        response = _gowsgi_hooks.Response(request, status, headers, sent)
-        if (response.status_code or 500) < 400:
+            self.hooked[1](request, environ, status, headers, code, sent, outcome)
+
+    def _served(self, request, environ, status, headers, code, sent, outcome):
+        if outcome == "ok" and code < 400:
             if request.path in self.quiet or request.path.startswith(self.quiet_below):
                 return
+        taken = time.monotonic() - getattr(request, "began", time.monotonic())
+        response = _gowsgi_hooks.Response(
+            request, _gowsgi_hooks.status_line(code, status), headers, sent
+        )
+        response.outcome = outcome
+        self._access(response, request, environ, taken)
+
+    def unserved(self, told):
+        """Logs a request of which there is no more than what ipc.LoggedRequest says."""
+        environ = _environ(told)
+        request = _gowsgi_hooks.Request(environ)
+        status = _gowsgi_hooks.status_line(told["status"], None)
+        response = _gowsgi_hooks.Response(request, status, [], told["sent"])
+        response.outcome = told["outcome"]
+        self._access(response, request, environ, told["taken"] / 1e6)
+
+    def _access(self, response, request, environ, seconds):
+        from datetime import timedelta
+
         try:
-            self.logger.access(response, request, environ, taken)
+            self.logger.access(response, request, environ, timedelta(seconds=seconds))
         except Exception:
             self._broken()
 

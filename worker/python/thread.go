@@ -91,10 +91,20 @@ type Handler interface {
 	ReadBody(p []byte) (int, string)
 	// Environ gets the i-th of the SetWanted keys.
 	Environ(i int, value []byte)
-	// Sent returns how many bytes of content have been sent so far.
-	Sent() int64
+	// Conclude makes the response whole, or cuts it, for a hook after the request, and
+	// returns how it ended. It does not block.
+	Conclude(result Result) Ending
 	// Failed gets an exception of the application as text.
 	Failed(phase Phase, traceback string)
+}
+
+// Ending is how a request ended that the application was called for.
+type Ending struct {
+	// Status is 0 if there was no response. Sent counts bytes of content.
+	Status int
+	Sent   int64
+	// Outcome is that of the access log, "" if the request is recorded already.
+	Outcome string
 }
 
 // Headers are the headers an application passed to start_response.
