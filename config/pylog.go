@@ -12,7 +12,7 @@ import (
 // defaultLogger is gunicorn's name of its own logger class.
 const defaultLogger = "gunicorn.glogging.Logger"
 
-// PythonLogging reports whether workers log through Python's logging instead of
+// PythonLogging reports whether all processes log through Python's logging instead of
 // writing their lines themselves.
 func (c *Config) PythonLogging() bool {
 	return c.LogConfig != "" || c.LogConfigJSON != "" || len(c.LogConfigDict) > 0 ||

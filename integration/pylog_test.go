@@ -1,7 +1,9 @@
 package integration
 
 import (
+	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -26,15 +28,15 @@ const pyLogINI = `
 [loggers]
 keys=root, gunicorn.error, gunicorn.access
 [handlers]
-keys=error_file, access_file
+keys=error_file, access_file, console
 [formatters]
-keys=plain, access
+keys=plain, access, console
 [logger_root]
 level=INFO
 handlers=error_file
 [logger_gunicorn.error]
 level=INFO
-handlers=error_file
+handlers=error_file, console
 propagate=0
 qualname=gunicorn.error
 [logger_gunicorn.access]
@@ -46,10 +48,16 @@ qualname=gunicorn.access
 class=logging.FileHandler
 formatter=plain
 args=('error.txt',)
+[handler_console]
+class=StreamHandler
+formatter=console
+args=(sys.stderr,)
 [handler_access_file]
 class=logging.FileHandler
 formatter=access
 args=('%(here)s/access.txt',)
+[formatter_console]
+format=console %(process)d %(levelname)s %(message)s
 [formatter_plain]
 format=%(levelname)s|%(name)s|%(message)s
 [formatter_access]
@@ -104,8 +112,66 @@ func TestLogConfigFile(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 	eventually(t, errors, "INFO|gunicorn.error|Worker exiting (pid: ")
-	if n := s.Log.Count(`boom`); n != 0 {
-		t.Errorf("%d lines about the request on standard error, too", n)
+	eventually(t, errors, "INFO|gunicorn.error|Shutting down: Master\n")
+	// The master's lines are all there, in order, and are its own.
+	want := []string{"Starting gowsgi", "Listening at:", "Using worker:", "Booting worker", "Handling signal: usr1", "Handling signal: term", "Shutting down: Master"}
+	var got []string
+	for _, line := range s.Log.Lines() {
+		text, ok := strings.CutPrefix(line, fmt.Sprintf("console %d INFO ", s.PID))
+		if ok && len(got) < len(want) && strings.HasPrefix(text, want[len(got)]) {
+			got = append(got, want[len(got)])
+		}
+		if strings.HasPrefix(line, "[") {
+			t.Errorf("%q did not go through Python's logging", line)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q of %q on the console", got, want)
+	}
+}
+
+// The master's lines are on the error log when the spawner is dead or one of its
+// handlers is stuck, none is lost, and the server does what it is told meanwhile.
+func TestMastersLinesWithoutSpawner(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "app.py", pyLogApp)
+	write(t, dir, "gunicorn.conf.py", `
+import logging, os, time
+class Stuck(logging.StreamHandler):
+    def emit(self, record):
+        if "ttou" in record.getMessage(): time.sleep(300)
+        super().emit(record)
+logconfig_dict = {
+    "formatters": {"generic": {"format": "python %(levelname)s %(message)s"}},
+    "handlers": {"error_console": {"()": Stuck, "formatter": "generic"}, "console": {"class": "logging.StreamHandler"}},
+    "loggers": {"gunicorn.error": {"level": "INFO", "handlers": ["error_console"], "propagate": False}},
+    "root": {"level": "INFO", "handlers": []},
+}
+`)
+	s := gowsgitest.Start(t, gowsgitest.Config{Dir: dir, Args: []string{"-w", "2", "app"}})
+	s.WaitBooted(2)
+	spawner := atoi(t, s.Log.Wait(t, `python INFO Spawner running with pid: (\d+)$`)[1])
+	if err := syscall.Kill(spawner, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	s.Log.Wait(t, `\[ERROR\] Spawner \(pid:\d+\) was sent SIGKILL`)
+	s.Log.WaitN(t, `python INFO Spawner running with pid: (\d+)$`, 2)
+	s.Signal(syscall.SIGTTIN)
+	s.Log.Wait(t, `^python INFO Handling signal: ttin$`)
+	s.WaitBooted(3)
+	s.Signal(syscall.SIGTTOU)
+	s.Log.Wait(t, `Worker exiting`) // the master did not wait
+	s.Signal(syscall.SIGUSR1)
+	s.Log.Wait(t, `\[INFO\] Handling signal: usr1$`)
+	s.GetOK("/")
+	if code := s.Stop(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	for _, line := range []string{`Handling signal: ttou$`, `Handling signal: term$`, `Shutting down: Master$`} {
+		if n := s.Log.Count(`\[INFO\] ` + line); n != 1 {
+			t.Errorf("%d times %q on the error log, want it once", n, line)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package master
 
 import (
+	"encoding/json"
 	"net/url"
 	"slices"
 	"strings"
@@ -22,6 +23,13 @@ func (m *Master) logLost(w *worker) {
 			s.Request(0, false, 0)
 		}
 	}
+	outcome := accesslog.Lost
+	if w.timedOut {
+		outcome = accesslog.Timeout
+	}
+	if w.gen.cfg.PythonLogging() {
+		m.logLostInPython(lost, outcome)
+	}
 	o, ok := w.gen.cfg.AccessOptions(w.pid)
 	if !ok {
 		return
@@ -34,10 +42,6 @@ func (m *Master) logLost(w *worker) {
 		m.log.Warn().Err(err).Msg("Lost requests could not be logged")
 		return
 	}
-	outcome := accesslog.Lost
-	if w.timedOut {
-		outcome = accesslog.Timeout
-	}
 	pen := log.NewPen()
 	for _, r := range lost {
 		pen.Write(lostEntry(r), &accesslog.Ending{Outcome: outcome, Taken: r.Since, App: r.Since, End: m.clock.Now()})
@@ -45,6 +49,25 @@ func (m *Master) logLost(w *worker) {
 	m.lost.Go(func() { // who reads it may be stuck
 		_ = log.Close(outletWait)
 	})
+}
+
+// logLostInPython has Python write the lines.
+func (m *Master) logLostInPython(lost []ipc.InFlight, outcome accesslog.Outcome) {
+	log := m.log
+	for _, r := range lost {
+		e := lostEntry(r)
+		l := &ipc.LoggedRequest{
+			Method: r.Method, Target: r.Target, Path: ipc.Latin1(e.PathInfo), Query: string(e.Query), Addr: r.Addr,
+			Fields: [][2]string{}, Taken: r.Since.Microseconds(), Outcome: outcome.String(),
+		}
+		text, err := json.Marshal(l)
+		if err != nil {
+			continue // it always can
+		}
+		m.pyLog.request(string(text), func() {
+			log.Warn().Msgf("Request that Python has not logged: %s", l)
+		})
+	}
 }
 
 // lostEntry makes what a line says of a request of the scoreboard.

@@ -79,6 +79,7 @@ type Master struct {
 	env     env
 	log     zerolog.Logger
 	logFile *logging.Queue
+	pyLog   pyLog
 	// lost are the access logs that get lines of dead workers, until they are closed.
 	lost     sync.WaitGroup
 	outlets  outlet.Outlets
@@ -248,6 +249,7 @@ func (m *Master) Run() int {
 // serve is Run without --check-config.
 func (m *Master) serve() (int, error) {
 	err := m.start()
+	m.attachLog() // before that is done there may be no spawner
 	var (
 		failed *spawner.Failure
 		hook   *hookError

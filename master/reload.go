@@ -164,6 +164,7 @@ func (m *Master) adopt(gen *generation) error {
 	}
 	was := m.gen
 	m.reload, m.gen = r, gen
+	m.attachLog()
 	m.adoptListeners(was, gen)
 	m.followFiles(old, next)
 	for _, w := range m.workers {
@@ -272,6 +273,7 @@ func (m *Master) abandonReload(reason, traceback string) {
 	if err := m.adoptProcess(failed.cfg, m.gen.cfg); err != nil {
 		m.log.Error().Err(err).Msg("going back to the old configuration")
 	}
+	m.attachLog()
 	m.reloadFailed(reason, traceback)
 }
 

@@ -109,31 +109,55 @@ func (m *Master) addSpawner(ctx context.Context, log zerolog.Logger, gen *genera
 			return discard(p, err)
 		}
 	}
-	order := &ipc.Order{
-		Order: ipc.OrderPrepare, Argv: m.opts.Args, Chdir: cfg.Chdir, PythonPath: cfg.PythonPath, Env: cfg.Env,
-		Logging: cfg.PythonLogging(), LogLevel: cfg.LogLevel,
-		Preload: cfg.Preload || m.opts.Check, Module: cfg.App.Module, Attr: cfg.App.Attr,
-		Title: "gowsgi: spawner [" + cfg.ProcName + "]", WorkerTitle: workerTitle(cfg), State: state,
-	}
-	if gen.file != nil || cfg.PythonLogging() {
-		order.Settings = cfg.Settings()
-	}
-	if id, ok := cfg.Identity(); ok && cfg.Preload && id.Differs() {
-		order.Identity = &ipc.Identity{UID: id.UID, GID: id.GID, Groups: id.Groups}
-	}
 	if cfg.BootTimeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, cfg.BootTimeout, errBootTimeout)
 		defer cancel()
 	}
-	if _, err := p.Do(ctx, order, func(r ipc.Report) { logReport(&log, r) }); err != nil {
-		if context.Cause(ctx) == errBootTimeout {
-			return discard(p, fmt.Errorf("preloading: %w (%s)", errBootTimeout, seconds(cfg.BootTimeout)))
-		}
-		return discard(p, err)
+	other := func(r ipc.Report) { logReport(&log, r) }
+	_, err = p.Do(ctx, m.prepareOrder(gen), other)
+	if err == nil && gen.n == 1 && cfg.PythonLogging() && !m.opts.Check {
+		m.pyLog.attach(p) // the first; loading the application may take its time
 	}
-	gen.spawner = p
-	return nil
+	if err == nil {
+		_, err = p.Do(ctx, m.loadOrder(gen, state), other)
+	}
+	switch {
+	case err == nil:
+		gen.spawner = p
+		return nil
+	case context.Cause(ctx) == errBootTimeout:
+		err = fmt.Errorf("preloading: %w (%s)", errBootTimeout, seconds(cfg.BootTimeout))
+	}
+	return discard(p, err)
+}
+
+func (m *Master) prepareOrder(gen *generation) *ipc.Order {
+	cfg := gen.cfg
+	order := &ipc.Order{
+		Order: ipc.OrderPrepare, Argv: m.opts.Args, Chdir: cfg.Chdir, PythonPath: cfg.PythonPath, Env: cfg.Env,
+		Logging: cfg.PythonLogging(), LogLevel: cfg.LogLevel,
+		Title: "gowsgi: spawner [" + cfg.ProcName + "]", WorkerTitle: workerTitle(cfg),
+	}
+	if cfg.PythonLogging() {
+		order.Settings = cfg.Settings()
+	}
+	return order
+}
+
+func (m *Master) loadOrder(gen *generation, state map[string]string) *ipc.Order {
+	cfg := gen.cfg
+	order := &ipc.Order{
+		Order: ipc.OrderLoad, State: state,
+		Preload: cfg.Preload || m.opts.Check, Module: cfg.App.Module, Attr: cfg.App.Attr,
+	}
+	if gen.file != nil {
+		order.Settings = cfg.Settings()
+	}
+	if id, ok := cfg.Identity(); ok && cfg.Preload && id.Differs() {
+		order.Identity = &ipc.Identity{UID: id.UID, GID: id.GID, Groups: id.Groups}
+	}
+	return order
 }
 
 // capture makes the output of a spawner that of the error log, if that is wanted,
@@ -328,7 +352,7 @@ func (m *Master) nextSpawner() time.Time {
 func (m *Master) closeSpawner(s *spawnerState, now time.Time) {
 	s.closed, s.killAt = true, now.Add(spawnerEndWait)
 	if s.followed {
-		_ = s.Close()
+		s.Close()
 	} else {
 		_ = s.Discard()
 	}
@@ -363,6 +387,7 @@ func (m *Master) reapSpawners() {
 // spawnerDied is called when a spawner has been reaped.
 func (m *Master) spawnerDied(s *spawnerState, status unix.WaitStatus) {
 	delete(m.spawners, s.PID)
+	s.Ended()
 	switch {
 	case s.killed != "":
 		m.log.Error().Int("spawner", s.PID).Msgf("Spawner (pid:%d) was killed: %s", s.PID, s.killed)
@@ -433,6 +458,10 @@ func (m *Master) replaceSpawner(ctx context.Context, log zerolog.Logger, gen *ge
 func (e respawnedEvent) apply(m *Master) {
 	m.preparing = false
 	if e.err == nil {
+		if m.stop == nil {
+			m.gen.spawner = e.gen.spawner
+			m.attachLog()
+		}
 		m.keep(e.gen.spawner)
 		m.follow(e.gen.spawner)
 	}
@@ -444,8 +473,6 @@ func (e respawnedEvent) apply(m *Master) {
 		m.log.Error().Str("traceback", tracebackOf(e.err)).Dur("delay_ms", m.spawnerBackoff.until.Sub(now)).
 			Msgf("Spawner could not be started: %v", e.err)
 		m.bootBroken(e.err.Error(), tracebackOf(e.err))
-	case e.err == nil:
-		m.gen.spawner = e.gen.spawner
 	}
 	if m.again && m.stop == nil {
 		m.prepare()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -33,6 +34,9 @@ func (m *Master) start() error {
 	}
 	if err := checkIdentity(cfg); err != nil {
 		return err
+	}
+	if cfg.PythonLogging() {
+		m.pyLog.hold()
 	}
 	if err := m.openLog(cfg); err != nil {
 		return err
@@ -157,7 +161,12 @@ func (m *Master) openLog(cfg *config.Config) error {
 	m.logFile = file
 	go m.outlets.Close(outletWait) // which ends by itself, and must not hold the loop up
 	m.outlets, m.metrics = outlet.Open(cfg.Outlets(m.env.pid)), metrics{}
-	m.log = logging.New(file, cfg.LogFormat, cfg.LogLevel, m.env.pid, m.sinks(cfg)...)
+	m.pyLog.open(file, logging.New(file, cfg.LogFormat, cfg.LogLevel, m.env.pid))
+	var w io.Writer = file
+	if cfg.PythonLogging() {
+		w = &m.pyLog
+	}
+	m.log = logging.New(w, cfg.LogFormat, cfg.LogLevel, m.env.pid, m.sinks(cfg)...)
 	if old != nil && old != file {
 		go func() { // as above
 			old.Flush(outletWait)
@@ -221,6 +230,7 @@ func claimLogs(cfg *config.Config, errorLog *logging.Reopenable) error {
 // reopenLog follows log files that were moved away.
 func (m *Master) reopenLog() {
 	err := m.logFile.Reopen()
+	m.pyLog.Reopen()
 	if err == nil {
 		err = claimLogs(m.gen.cfg, m.logFile.Reopenable)
 	}

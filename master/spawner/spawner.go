@@ -15,7 +15,6 @@ import (
 	"os/exec"
 	"slices"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -38,7 +37,7 @@ type Options struct {
 	Stdin, Stdout, Stderr *os.File
 }
 
-// Process is a spawner. Its methods may be used by one goroutine at a time.
+// Process is a spawner. Its methods may be used by one goroutine at a time, but for Log.
 type Process struct {
 	// PID is the process's. It is the caller's child, and the caller waits for it.
 	PID int
@@ -46,6 +45,7 @@ type Process struct {
 	// will not have, as far as Do was told.
 	Threads []string
 	conn    *net.UnixConn
+	queue   queue
 	reports chan ipc.Report
 	closed  chan struct{} // nobody reads reports any more
 	discard sync.Once
@@ -54,10 +54,6 @@ type Process struct {
 // titleRoom is how many bytes the title may grow: empty arguments, which ps does
 // not show.
 const titleRoom = 200
-
-// sendWait bounds a send. The socket holds dozens of orders; a spawner that lets
-// it fill up is stuck.
-const sendWait = time.Second
 
 // Start starts a spawner.
 func Start(o Options) (*Process, error) {
@@ -100,14 +96,16 @@ func Start(o Options) (*Process, error) {
 		conn.Close()
 		return nil, fmt.Errorf("starting the spawner: %w", err)
 	}
-	p := &Process{
-		PID:     cmd.Process.Pid,
-		conn:    conn.(*net.UnixConn),
-		reports: make(chan ipc.Report),
-		closed:  make(chan struct{}),
-	}
-	go p.receive()
+	p := newProcess(cmd.Process.Pid, conn.(*net.UnixConn))
 	return p, cmd.Process.Release()
+}
+
+func newProcess(pid int, conn *net.UnixConn) *Process {
+	p := &Process{PID: pid, conn: conn, reports: make(chan ipc.Report), closed: make(chan struct{})}
+	p.queue = queue{conn: p.conn, more: make(chan struct{}, 1), logged: make(chan struct{}, 1), done: make(chan struct{})}
+	go p.queue.write() // until receive ends
+	go p.receive()
+	return p
 }
 
 // maxReport is the size of the largest message the kernel takes by default
@@ -118,6 +116,7 @@ const maxReport = 256 << 10
 // it too. It closes the socket.
 func (p *Process) receive() {
 	defer close(p.reports)
+	defer p.queue.end()
 	defer p.conn.Close()
 	buf := make([]byte, maxReport)
 	for {
@@ -125,6 +124,10 @@ func (p *Process) receive() {
 		var r ipc.Report
 		if err != nil || n == 0 || json.Unmarshal(buf[:n], &r) != nil {
 			return
+		}
+		if r.Kind == ipc.ReportLogged {
+			signal(p.queue.logged)
+			continue
 		}
 		select {
 		case p.reports <- r:
@@ -138,23 +141,19 @@ func (p *Process) receive() {
 // or cannot be understood. It is read by Do while that runs.
 func (p *Process) Reports() <-chan ipc.Report { return p.reports }
 
-// Send sends an order. It blocks for a second at most.
+// Send has an order sent. It does not block; an order that a spawner dies with is
+// forgotten.
 func (p *Process) Send(o *ipc.Order) error {
-	text, err := json.Marshal(o)
-	if err != nil {
-		return err
+	e, err := newEntry(o)
+	if err == nil && !p.queue.push(e) {
+		err = errUnreachable
 	}
-	return p.write(text, nil)
+	return err
 }
 
-func (p *Process) write(text, rights []byte) error {
-	if err := p.conn.SetWriteDeadline(time.Now().Add(sendWait)); err != nil {
-		return err
-	}
-	if _, _, err := p.conn.WriteMsgUnix(text, rights, nil); err != nil {
-		return fmt.Errorf("the spawner cannot be reached: %w", err)
-	}
-	return nil
+func newEntry(o *ipc.Order) (e entry, err error) {
+	e.text, err = json.Marshal(o)
+	return e, err
 }
 
 // ErrGone says that the spawner ended while it had something to do.
@@ -169,7 +168,7 @@ func (e *Failure) Error() string { return e.Report.Error }
 // other. Errors are ErrGone, *Failure, and ctx.Err() if ctx ends first.
 func (p *Process) Do(ctx context.Context, o *ipc.Order, other func(ipc.Report)) (ipc.Report, error) {
 	if err := p.Send(o); err != nil {
-		return ipc.Report{}, err
+		return ipc.Report{}, ErrGone
 	}
 	for {
 		select {
@@ -197,22 +196,23 @@ func (p *Process) Fork(age, replaces int, fds []int) error {
 	if len(fds) > ipc.MaxSpawned {
 		return fmt.Errorf("%d descriptors for a worker, at most %d can be passed to it by the spawner", len(fds), ipc.MaxSpawned)
 	}
-	if err := p.Send(&ipc.Order{Order: ipc.OrderFork, Age: age, Replaces: replaces}); err != nil {
-		return err
+	e, err := newEntry(&ipc.Order{Order: ipc.OrderFork, Age: age, Replaces: replaces})
+	if err == nil {
+		e.fds, err = copyAll(fds)
 	}
-	return p.write([]byte{0}, unix.UnixRights(fds...))
+	if err == nil && !p.queue.push(e) {
+		closeAll(e.fds)
+		err = errUnreachable
+	}
+	return err
 }
 
 // Close lets the spawner end: it does what it was ordered, runs exit handlers and
 // leaves. Reports come until then. It may be called again.
-func (p *Process) Close() error {
+func (p *Process) Close() {
 	// Closing the socket would do more: with a report unread in it, the kernel
 	// would throw away the orders that the spawner has not read.
-	err := p.conn.CloseWrite()
-	if errors.Is(err, net.ErrClosed) || errors.Is(err, unix.ENOTCONN) {
-		return nil
-	}
-	return err
+	p.queue.push(entry{last: true})
 }
 
 // Discard is Close without anybody who reads reports any more. It may be called

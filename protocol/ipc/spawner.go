@@ -30,8 +30,14 @@ const (
 	// module Module. It is reported, with File. It comes first, or never.
 	OrderRead = "read"
 	// OrderPrepare makes the spawner what a worker is before it loads its
-	// application, and loads it if Preload is set. It is reported.
+	// application. It is reported.
 	OrderPrepare = "prepare"
+	// OrderLoad loads the application if Preload is set, and makes what hooks see. It
+	// comes after OrderPrepare and is reported.
+	OrderLoad = "load"
+	// OrderLog logs Message, a line of the master's, through Python's logging; Level
+	// is as for python.Feed. When that is done it is reported by ReportLogged.
+	OrderLog = "log"
 	// OrderFork starts a worker, which sends KindStarted on its status pipe. Only
 	// a failure is reported.
 	OrderFork = "fork"
@@ -49,25 +55,26 @@ const (
 type Order struct {
 	Order string `json:"order"`
 	// For OrderPrepare: sys.argv, the directory to be in, directories for
-	// sys.path, KEY=VALUE for the environment, the log's level, the application,
-	// and the titles of the spawner and of its workers.
-	Argv       []string `json:"argv,omitempty"`
-	Chdir      string   `json:"chdir,omitempty"`
-	PythonPath []string `json:"pythonpath,omitempty"`
-	Env        []string `json:"env,omitempty"`
-	LogLevel   string   `json:"loglevel,omitempty"`
+	// sys.path, KEY=VALUE for the environment, the log's level, and the titles of
+	// the spawner and of its workers.
+	Argv        []string `json:"argv,omitempty"`
+	Chdir       string   `json:"chdir,omitempty"`
+	PythonPath  []string `json:"pythonpath,omitempty"`
+	Env         []string `json:"env,omitempty"`
+	LogLevel    string   `json:"loglevel,omitempty"`
+	Title       string   `json:"title,omitempty"`
+	WorkerTitle string   `json:"worker_title,omitempty"`
 	// Logging has Python's logging set up as Settings say, before anything of the
 	// application is loaded.
-	Logging     bool   `json:"logging,omitempty"`
-	Preload     bool   `json:"preload,omitempty"`
-	Module      string `json:"module,omitempty"`
-	Attr        string `json:"attr,omitempty"`
-	Title       string `json:"title,omitempty"`
-	WorkerTitle string `json:"worker_title,omitempty"`
+	Logging bool `json:"logging,omitempty"`
+	// For OrderLoad: whether the application is loaded, and where it is.
+	Preload bool   `json:"preload,omitempty"`
+	Module  string `json:"module,omitempty"`
+	Attr    string `json:"attr,omitempty"`
 	// Identity is whom to become before the application is loaded, nil: nobody
 	// else. Without Preload the workers do that themselves.
 	Identity *Identity `json:"identity,omitempty"`
-	// Settings is what server.cfg shows; State is that of an earlier spawner.
+	// Settings is what server.cfg shows, for both; State is that of an earlier spawner.
 	Settings map[string]any    `json:"settings,omitempty"`
 	State    map[string]string `json:"state,omitempty"`
 	// For OrderRead, with Argv: what messages call the file, and where it is.
@@ -79,6 +86,9 @@ type Order struct {
 	// For OrderHook.
 	Hook string `json:"hook,omitempty"`
 	Args []any  `json:"args,omitempty"`
+	// For OrderLog.
+	Level   string `json:"level,omitempty"`
+	Message string `json:"message,omitempty"`
 }
 
 // Identity is a user, a group, and all supplementary groups.
@@ -94,6 +104,8 @@ const (
 	ReportFailed = "failed"
 	// ReportLog is a line for the log: Level, Message, Traceback.
 	ReportLog = "log"
+	// ReportLogged says that the line of an OrderLog is logged.
+	ReportLogged = "logged"
 )
 
 // Report is what a spawner says.
@@ -110,7 +122,7 @@ type Report struct {
 	Level   string `json:"level,omitempty"`
 	Message string `json:"message,omitempty"`
 	// Threads are those that were started in the spawner: workers have none of
-	// them. For ReportDone of OrderPrepare.
+	// them. For ReportDone of OrderLoad.
 	Threads []string `json:"threads,omitempty"`
 	// Code, Error and Traceback are those of a Message of KindBootFailed.
 	Code      int    `json:"code,omitempty"`

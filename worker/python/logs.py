@@ -277,10 +277,24 @@ def _environ(told):
     return environ
 
 
+class _OfTheMaster(logging.Filter):
+    """Has lines that are logged in the spawner be the master's, for which it stands."""
+
+    def __init__(self, master):
+        super().__init__()
+        self.master = master
+        self.spawner = os.getpid()
+
+    def filter(self, record):
+        if record.process == self.spawner:
+            record.process = self.master
+        return True
+
+
 class Logs:
     """The logger of this process."""
 
-    def __init__(self, settings, names):
+    def __init__(self, settings, names, master):
         for name in ("gunicorn.error", "gunicorn.access"):  # not helper.py's
             log = logging.getLogger(name)
             log.handlers[:] = [h for h in log.handlers if type(h).__name__ != "ServerLog"]
@@ -292,6 +306,7 @@ class Logs:
             capture_output=False, syslog=False, statsd_host=None, user=os.geteuid(), group=os.getegid()
         )
         self.logger = _logger_class(settings["logger_class"])(_gowsgi_hooks.Config(settings, {}))
+        logging.getLogger("gunicorn.error").addFilter(_OfTheMaster(master))
         rules = settings.get("access_log_exclude") or []
         self.quiet = frozenset(r for r in rules if not r.endswith("*"))
         self.quiet_below = tuple(r[:-1] for r in rules if r.endswith("*"))

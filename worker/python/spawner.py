@@ -273,8 +273,15 @@ class _Spawner:
         try:
             _prepare(order)
             if order.get("logging"):
-                self._make_logs(order)
+                self.logs = self._logs_module().Logs(order["settings"], self.names, self.master)
             sys.meta_path.remove(self.stand_in)
+        except BaseException as e:
+            _report_exception(e, order="prepare")
+            return
+        _report("done", order="prepare")
+
+    def load(self, order):
+        try:
             if order.get("identity"):
                 _assume(**order["identity"])
             if order.get("preload"):
@@ -282,12 +289,16 @@ class _Spawner:
             if self.functions is not None:
                 self._make_hooks(order)
         except BaseException as e:
-            _report_exception(e, order="prepare")
+            _report_exception(e, order="load")
             return
-        _report("done", order="prepare", threads=_threads())
+        _report("done", order="load", threads=_threads())
 
-    def _make_logs(self, order):
-        self.logs = self._logs_module().Logs(order["settings"], self.names)
+    def log(self, order):
+        """Logs a line of the master's."""
+        try:
+            self.logs.line(order.get("level", ""), order.get("message", "").encode())
+        finally:
+            _report("logged")
 
     def _make_hooks(self, order):
         import _gowsgi_hooks
