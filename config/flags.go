@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"io"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -262,13 +261,20 @@ func (o *options) awaits(arg string) (option, bool) {
 	return option{}, false
 }
 
-var negativeNumber = regexp.MustCompile(`^-(\d+|\d*\.\d+)$`)
-
 // looksLikeFlag decides as argparse does whether an argument is a flag rather
 // than a value: "-" and negative numbers are values, and so is what has a space.
 func looksLikeFlag(arg string) bool {
-	return len(arg) > 1 && arg[0] == '-' && !negativeNumber.MatchString(arg) && !strings.Contains(arg, " ")
+	return len(arg) > 1 && arg[0] == '-' && !negativeNumber(arg) && !strings.Contains(arg, " ")
 }
+
+// negativeNumber reports whether arg is "-", digits, and perhaps a point with digits
+// behind it.
+func negativeNumber(arg string) bool {
+	whole, fraction, point := strings.Cut(arg[1:], ".")
+	return digits(whole) && (point || whole != "") && digits(fraction) && (!point || fraction != "")
+}
+
+func digits(s string) bool { return strings.Trim(s, "0123456789") == "" }
 
 // warn keeps a warning, with the source of the arguments.
 func (a *arguments) warn(line string) {

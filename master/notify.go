@@ -3,6 +3,7 @@ package master
 import (
 	"fmt"
 	"net"
+	"runtime/debug"
 	"strconv"
 	"time"
 )
@@ -53,6 +54,8 @@ func (m *Master) announce() {
 	}
 	if _, ready := m.count(); ready >= m.target {
 		m.announced = true
+		// What the start has left is not needed any more.
+		debug.FreeOSMemory()
 		m.notify("READY=1")
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"regexp"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -57,8 +57,16 @@ func (m *Master) followFiles(old, next *config.Config) {
 	}
 }
 
-// tracebackFile finds the files a Python traceback names.
-var tracebackFile = regexp.MustCompile(`(?m)^ *File "([^"\n]+)", line `)
+// tracebackFile returns the file that a line of a Python traceback names, "" if it names
+// none.
+func tracebackFile(line string) string {
+	rest, ok := strings.CutPrefix(strings.TrimLeft(line, " "), `File "`)
+	path, rest, found := strings.Cut(rest, `"`)
+	if !ok || !found || !strings.HasPrefix(rest, ", line ") {
+		return ""
+	}
+	return path
+}
 
 // followTraceback watches the files of an application that could not be loaded:
 // what repairs it may be a file no running worker has imported.
@@ -67,9 +75,9 @@ func (m *Master) followTraceback(w *worker, traceback string) {
 		return
 	}
 	var paths []string
-	for _, match := range tracebackFile.FindAllStringSubmatch(traceback, -1) {
-		if filepath.IsAbs(match[1]) {
-			paths = append(paths, match[1])
+	for line := range strings.SplitSeq(traceback, "\n") {
+		if path := tracebackFile(line); filepath.IsAbs(path) {
+			paths = append(paths, path)
 		}
 	}
 	m.watch.Add(paths, w.spawned)

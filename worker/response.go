@@ -1,8 +1,8 @@
 package worker
 
 import (
-	"html"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -238,6 +238,10 @@ func appendCommon(b []byte, now time.Time) []byte {
 	return append(b, "\r\n"...)
 }
 
+// htmlText keeps a text from being markup. The html package has far more, which would
+// be memory in every process.
+var htmlText = strings.NewReplacer("&", "&amp;", "'", "&#39;", "<", "&lt;", ">", "&gt;", `"`, "&#34;")
+
 // errorPage returns a whole response of the server's own, after which the
 // connection is closed.
 func errorPage(status int, reason string, head bool) []byte {
@@ -247,7 +251,7 @@ func errorPage(status int, reason string, head bool) []byte {
 		text = reason
 	}
 	body := "<html>\n  <head>\n    <title>" + title + "</title>\n  </head>\n  <body>\n    <h1><p>" + title +
-		"</p></h1>\n    " + html.EscapeString(text) + "\n  </body>\n</html>\n"
+		"</p></h1>\n    " + htmlText.Replace(text) + "\n  </body>\n</html>\n"
 	page := "HTTP/1.1 " + strconv.Itoa(status) + " " + title + "\r\n" + string(appendCommon(nil, time.Now())) +
 		"Connection: close\r\nContent-Type: text/html\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n"
 	if status == 503 {

@@ -49,6 +49,10 @@ type process struct {
 	outlets  outlet.Outlets
 	loops    loops
 	main     *thread
+	// processors is GOMAXPROCS while the worker serves: two more than application
+	// threads, for the watcher and for what goes on beside. A thread that is in a
+	// call gives its own away only after a while. No more, for each has caches.
+	processors int
 	// quit gets the signals that end the process.
 	quit chan os.Signal
 	// leaving is set by whoever ends the process.
@@ -59,6 +63,9 @@ type process struct {
 // process knows by that it is one, see ipc.EnvWorker. Run must be called
 // on the process's main OS thread with the goroutine locked to it.
 func Run(mark string) int {
+	// Each processor has caches of its own, which are memory, and nothing runs at the
+	// same time until the worker serves.
+	runtime.GOMAXPROCS(1)
 	par, err := meet(mark)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "gowsgi: %v\n", err)
@@ -71,6 +78,7 @@ func Run(mark string) int {
 		}
 	}
 	p := &process{parent: par, cfg: &par.cfg}
+	p.processors = max(3, min(runtime.NumCPU(), p.cfg.Threads+2))
 	if par.boot.Check {
 		// A check leaves no file behind, least of all one that only its user,
 		// perhaps root, may write.
@@ -93,10 +101,6 @@ func Run(mark string) int {
 	p.openLog()
 	defer p.closePyLog(0)
 	par.board.Slot(par.boot.Slot).SetState(ipc.StateBooting)
-	// One processor more than threads that run Go code at the same time: the
-	// one that is in a call gives its own away only after a while, and the
-	// watcher must not wait for that.
-	runtime.GOMAXPROCS(max(4, runtime.NumCPU()))
 	if err := p.catchSignals(); err != nil {
 		return p.bootFailed(err)
 	}
@@ -240,7 +244,7 @@ func (p *process) prepare() error {
 	group := &group{loops: 1, workers: p.cfg.Workers, quota: quota(p.cfg)}
 	if python.Parallel() {
 		group.loops = p.cfg.Threads
-		runtime.GOMAXPROCS(max(4, runtime.NumCPU(), group.loops+1))
+		p.processors = max(p.processors, group.loops+2)
 		p.log.Info().Int("loops", group.loops).Msg("Python has no GIL: every thread has a loop of its own")
 	}
 	group.recycle = func(served uint64) {
@@ -374,6 +378,7 @@ func (p *process) serve() int {
 
 // ready tells the master that the worker serves.
 func (p *process) ready() {
+	runtime.GOMAXPROCS(p.processors)
 	p.parent.tell(ipc.Message{Kind: ipc.KindReady})
 	if p.pyLog != nil {
 		go p.pyLog.run() // closePyLog ends it

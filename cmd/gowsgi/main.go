@@ -42,6 +42,8 @@ func main() {
 		sys.SetThreadName("gowsgi")
 		os.Exit(worker.Run(os.Getenv(ipc.EnvWorker)))
 	}
+	// The master has little to do, and each processor has caches of its own.
+	runtime.GOMAXPROCS(min(2, runtime.NumCPU()))
 	title := sys.OwnTitle()
 	os.Exit(run(title, os.Stdout, os.Stderr))
 }

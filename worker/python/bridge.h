@@ -167,6 +167,9 @@ void gw_set_title(const char *text, size_t n);
 extern int gw_hosted;
 int gw_held(int sig);
 
+/* holes.c */
+void gw_fill_holes(int pools);
+
 /* hooks.c */
 void gw_go_runs(void);
 int gw_set_loglevel(const char *name);

@@ -7,7 +7,7 @@
  * dict that holds what never changes for a listener, plus what the request says.
  * Keys are interned strings made once; field names map to theirs by a cache. */
 
-enum { CACHE = 512, NAME_MAX_CACHED = 40, VALUE_MAX_CACHED = 96 };
+enum { CACHE = 256, NAME_MAX_CACHED = 40, VALUE_MAX_CACHED = 96 };
 
 /* One cached field name. Each application thread has a table of its own, so that
  * none needs a lock when there is no GIL; what a thread never touches of it takes
@@ -303,6 +303,14 @@ PyObject *gw_environ(gw_thread *t) {
   return d;
 }
 
+/* Keys of a base environ. These and common_keys are interned before a spawner forks:
+ * each new one writes to a page of the table of all interned strings. */
+static const char *const shared_keys[] = {
+    "wsgi.version", "wsgi.errors", "wsgi.multithread", "wsgi.multiprocess", "wsgi.run_once",
+    "wsgi.file_wrapper", "wsgi.input_terminated", "wsgi.early_hints", "SERVER_SOFTWARE",
+    "gowsgi.client_disconnected",
+};
+
 /* gw_environ_setup makes the keys and constants. */
 int gw_environ_setup(void) {
   const struct {
@@ -335,6 +343,10 @@ int gw_environ_setup(void) {
     *strings[i].p = py.PyUnicode_InternFromString(strings[i].text);
     if (!*strings[i].p) return -1;
   }
+  for (size_t i = 0; i < sizeof shared_keys / sizeof shared_keys[0]; i++)
+    if (!py.PyUnicode_InternFromString(shared_keys[i])) return -1;
+  for (size_t i = 0; i < sizeof common_keys / sizeof common_keys[0]; i++)
+    if (!py.PyUnicode_InternFromString(common_keys[i])) return -1;
   PyObject *io = py.PyImport_ImportModule("io");
   bytes_io = io ? py.PyObject_GetAttrString(io, "BytesIO") : NULL;
   py.Py_DecRef(io);

@@ -273,7 +273,16 @@ static PyObject *set_title(PyObject *self, PyObject *bytes) {
   return py.None;
 }
 
+/* fill_holes(pools) is called before the first fork; pools: Python has pymalloc. */
+static PyObject *fill_holes(PyObject *self, PyObject *pools) {
+  (void)self;
+  gw_fill_holes(py.PyObject_IsTrue(pools) > 0);
+  py.Py_IncRef(py.None);
+  return py.None;
+}
+
 static PyMethodDef functions[] = {
+    {"fill_holes", fill_holes, METH_O, NULL},
     {"catch_signals", catch_signals, METH_NOARGS, NULL},
     {"fork_worker", fork_worker, METH_O, NULL},
     {"set_title", set_title, METH_O, NULL},

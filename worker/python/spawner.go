@@ -59,14 +59,25 @@ func AdoptEnviron() error {
 	for p := block; p != nil && *p != nil; p = (**C.char)(unsafe.Add(unsafe.Pointer(p), unsafe.Sizeof(*p))) {
 		entries = append(entries, C.GoString(*p))
 	}
-	os.Clearenv()
+	known := make(map[string]bool, len(entries))
 	for _, entry := range entries {
 		name, value, ok := strings.Cut(entry, "=")
 		if !ok || name == "" {
 			continue
 		}
+		known[name] = true
+		if old, ok := os.LookupEnv(name); ok && old == value {
+			continue
+		}
 		if err := os.Setenv(name, value); err != nil {
 			return err
+		}
+	}
+	for _, entry := range os.Environ() {
+		if name, _, _ := strings.Cut(entry, "="); !known[name] {
+			if err := os.Unsetenv(name); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -143,12 +143,14 @@ def _prepare(order):
 
 
 def _share():
-    """Keeps the collector from writing to what workers share. Objects made by now
-    are not looked at any more."""
+    """Keeps the collector from writing to what workers share, and workers from
+    allocating there. Objects made by now are not looked at any more."""
     import gc
 
     gc.collect()
     gc.freeze()
+    pymalloc = not os.environ.get("PYTHONMALLOC") and "t" not in sys.abiflags
+    fill_holes(pymalloc)  # noqa: F821 (from spawn.c)
 
 
 def _read(order):
