@@ -310,3 +310,38 @@ def on_exit(server): raise KeyError("on_exit")
 		}
 	})
 }
+
+// The objects of hooks have what gunicorn's have; what cannot be says so.
+func TestHookObjects(t *testing.T) {
+	t.Parallel()
+	log, pidfile := filepath.Join(t.TempDir(), "log"), filepath.Join(t.TempDir(), "pid")
+	s := gowsgitest.Start(t, gowsgitest.Config{
+		Dir: apps(), Env: []string{"OBJECTS_LOG=" + log, "OBJECTS_PID=" + pidfile}, Args: []string{"-c", "objects.conf.py"},
+	})
+	s.WaitBooted(2) // num_workers was raised
+	r := s.NewRequest("GET", "/close", nil)
+	r.Close = true
+	s.Do(r)
+	s.GetOK("/page")
+	s.GetOK("/reload")
+	s.Log.Wait(t, `Reload complete: 2 workers`)
+	if code := s.Stop(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	want := map[string]bool{
+		"cfg": true, "when_ready": true, "post_fork": true, "post_worker_init": true, "child_exit": true,
+		"post_request /close": true, "post_request /page": true, "post_request /reload": true,
+		"nworkers_changed 2 1": true, "nworkers_changed 1 None": true, "nworkers_changed 1 2": true, "on_reload": true,
+	}
+	for line := range strings.Lines(read(t, log)) {
+		if line = strings.TrimSuffix(line, "\n"); strings.HasPrefix(line, "nworkers_changed") || want[line] {
+			delete(want, line)
+		}
+	}
+	for line := range want {
+		t.Errorf("no hook wrote %q", line)
+	}
+	if t.Failed() {
+		t.Log(read(t, log))
+	}
+}

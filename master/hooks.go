@@ -45,6 +45,18 @@ func (e *hookError) Error() string { return fmt.Sprintf("%s hook: %v", e.name, e
 
 func (e *hookError) Unwrap() error { return e.err }
 
+// tellListening tells hooks what the master listens at.
+func tellListening(gen *generation) {
+	if gen.spawner == nil || gen.file == nil {
+		return
+	}
+	order := &ipc.Order{Order: ipc.OrderListening, First: ipc.FDListeners}
+	for _, l := range gen.listeners {
+		order.Listeners = append(order.Listeners, l.ipc())
+	}
+	_ = gen.spawner.Send(order) // if it is dead, what follows says so
+}
+
 // startHook runs a hook of the first generation.
 func (m *Master) startHook(name string, args ...any) error {
 	return m.interruptible(func(ctx context.Context) error {
@@ -56,6 +68,7 @@ func (m *Master) startHook(name string, args ...any) error {
 // them: the threads and files a file makes there are those of its spawner
 // (gunicorn calls it at the start only, where its process is the same for good).
 func reloadHooks(ctx context.Context, log zerolog.Logger, gen *generation, before int) error {
+	tellListening(gen)
 	err := runHook(ctx, log, gen, "nworkers_changed", gen.cfg.Workers, before)
 	for _, name := range []string{"on_reload", "when_ready"} {
 		if err == nil {

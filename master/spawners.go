@@ -418,7 +418,7 @@ func (m *Master) respawn(gen *generation) {
 	log := m.log
 	go func() {
 		defer cancel()
-		fresh := &generation{cfg: gen.cfg, python: gen.python, spawns: true}
+		fresh := &generation{cfg: gen.cfg, python: gen.python, spawns: true, listeners: gen.listeners}
 		err := m.replaceSpawner(ctx, log, fresh)
 		select {
 		case m.events <- respawnedEvent{fresh, err}:
@@ -442,6 +442,7 @@ func (m *Master) replaceSpawner(ctx context.Context, log zerolog.Logger, gen *ge
 	if err := m.addSpawner(ctx, log, gen, nil); err != nil {
 		return err
 	}
+	tellListening(gen)
 	err = runHook(ctx, log, gen, "nworkers_changed", gen.cfg.Workers, nil)
 	for _, name := range []string{"on_starting", "when_ready"} {
 		if err == nil {

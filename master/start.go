@@ -78,6 +78,7 @@ func (m *Master) start() error {
 		return err
 	}
 	m.logListening()
+	tellListening(m.gen)
 	m.followFiles(nil, cfg)
 	m.log.Info().Msgf("Using worker: %s", cfg.WorkerClass)
 	if err := m.startHook("when_ready"); err != nil {

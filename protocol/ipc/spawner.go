@@ -43,6 +43,9 @@ const (
 	OrderFork = "fork"
 	// OrderHook runs the hook Hook of the server with further Args. It is reported.
 	OrderHook = "hook"
+	// OrderListening says that the master listens at Listeners, and which descriptor of
+	// workers is the First of them.
+	OrderListening = "listening"
 	// OrderCapture makes the file Path the spawner's standard output and error, and
 	// those of the workers it forks. What goes wrong is logged.
 	OrderCapture = "capture"
@@ -86,6 +89,9 @@ type Order struct {
 	// For OrderHook.
 	Hook string `json:"hook,omitempty"`
 	Args []any  `json:"args,omitempty"`
+	// For OrderListening.
+	Listeners []Listener `json:"listeners,omitempty"`
+	First     int        `json:"first,omitempty"`
 	// For OrderLog.
 	Level   string `json:"level,omitempty"`
 	Message string `json:"message,omitempty"`

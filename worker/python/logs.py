@@ -305,7 +305,8 @@ class Logs:
         settings.update(
             capture_output=False, syslog=False, statsd_host=None, user=os.geteuid(), group=os.getegid()
         )
-        self.logger = _logger_class(settings["logger_class"])(_gowsgi_hooks.Config(settings, {}))
+        cfg = _gowsgi_hooks.Request.cfg = _gowsgi_hooks.Config(settings, {})
+        self.logger = _logger_class(settings["logger_class"])(cfg)
         logging.getLogger("gunicorn.error").addFilter(_OfTheMaster(master))
         rules = settings.get("access_log_exclude") or []
         self.quiet = frozenset(r for r in rules if not r.endswith("*"))

@@ -18,6 +18,10 @@ var (
 	spawnerSource string
 	//go:embed hooks.py
 	hooksSource string
+	//go:embed cfg.py
+	cfgSource string
+	//go:embed objects.py
+	objectsSource string
 	//go:embed logs.py
 	logsSource string
 )
@@ -25,7 +29,7 @@ var (
 // SpawnerImage returns what a spawner, a process of this binary, reads to start
 // CPython: see spawn.c. The arguments are those of Options.
 func SpawnerImage(library, executable string) []byte {
-	return []byte(strings.Join([]string{library, executable, helperSource, spawnerSource, hooksSource, logsSource}, "\x00"))
+	return []byte(strings.Join([]string{library, executable, helperSource, spawnerSource, hooksSource + cfgSource + objectsSource, logsSource}, "\x00"))
 }
 
 // Spawned reports whether a spawner has forked this process, so that CPython runs

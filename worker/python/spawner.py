@@ -330,6 +330,11 @@ class _Spawner:
             return
         _report("done", order="hook", hook=name)
 
+    def listening(self, order):
+        """Tells the hooks at what the master listens."""
+        if self.hooks is not None:
+            self.hooks.server.listening(order["listeners"], order["first"])
+
     def state(self, order):
         """Tells what hooks have stored on the server object."""
         state = self.hooks.server.state() if self.hooks is not None else {}
