@@ -1,9 +1,11 @@
 package integration
 
 import (
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -248,4 +250,46 @@ func TestConfigsBuildpack(t *testing.T) {
 		t.Error("health checks are logged")
 	}
 	stops(t, s)
+}
+
+// JSON logs by a formatter of the file, settings from the environment, a ready file.
+func TestConfigsJSONLogs(t *testing.T) {
+	t.Parallel()
+	ready := filepath.Join(t.TempDir(), "ready")
+	s := startConfig(t, "json_logs.py", "READY_FILE="+ready, "WEB_CONCURRENCY=2")
+	s.WaitBooted(2)
+	s.Get("/healthz")
+	s.Get("/page")
+	s.Log.Wait(t, `"logger": "gunicorn.access".*GET /page `)
+	if !exists(ready) {
+		t.Error("when_ready has made no file")
+	}
+	stops(t, s)
+	if exists(ready) {
+		t.Error("on_exit has not removed the file")
+	}
+	var text []string
+	for _, line := range s.Log.Lines() {
+		var l struct {
+			Level, Logger, Text string
+			PID                 int
+		}
+		if err := json.Unmarshal([]byte(line), &l); err != nil || l.PID == 0 || l.Level == "" {
+			t.Errorf("%q is not of the formatter: %v", line, err)
+		}
+		if l.PID == s.PID {
+			text = append(text, l.Text)
+		}
+	}
+	all := strings.Join(text, "\n")
+	for _, want := range []string{"Starting gowsgi", "Listening at:", "Server is ready. Spawning 2 workers", "Booting worker", "Shutting down: Master", "Cleaned up"} {
+		i := strings.Index(all, want)
+		if i < 0 {
+			t.Fatalf("no %q, or too early, in the master's lines:\n%s", want, strings.Join(text, "\n"))
+		}
+		all = all[i:]
+	}
+	if s.Log.Count(`/healthz`) != 0 {
+		t.Error("the health check is on the access log")
+	}
 }
