@@ -69,7 +69,7 @@ func TestGracefulTimeout(t *testing.T) {
 	if code := s.Wait(); code != 0 {
 		t.Errorf("exit code %d, want 0", code)
 	}
-	if took := time.Since(began); took < 900*time.Millisecond || took > 15*time.Second {
+	if took := time.Since(began); took < 900*time.Millisecond || took > gowsgitest.Patience {
 		t.Errorf("stopped after %v, want 1s", took)
 	}
 	if a := <-held; a.err == nil {

@@ -56,8 +56,6 @@ func (m *Master) announce() {
 		m.announced = true
 		// What the start has left is not needed any more.
 		debug.FreeOSMemory()
-		// What the start has left is not needed any more.
-		debug.FreeOSMemory()
 		m.notify("READY=1")
 	}
 }
