@@ -4,12 +4,12 @@ package hosted
 
 import (
 	"bytes"
-	"debug/buildinfo"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 
@@ -102,23 +102,45 @@ func check(f *os.File) error {
 	return nil
 }
 
-var errNoStamp = errors.New("it has no version")
+var (
+	errNoStamp = errors.New("it has no version")
+	errNotGo   = errors.New("it is no program of Go")
+)
+
+// Begin and end of what go build writes into a program about itself, as
+// runtime/debug.ReadBuildInfo knows it. debug/buildinfo reads it out of a file, but
+// brings readers of every format of programs along, which each process would have in
+// its memory.
+const (
+	infoBegin = "\x30\x77\xaf\x0c\x92\x74\x08\x02\x41\xe1\xc1\x07\xe6\xd6\x18\xe6"
+	infoEnd   = "\xf9\x32\x43\x31\x86\x18\x20\x72\x00\x82\x42\x10\x41\x16\xd8\xf2"
+)
 
 // versionOf reads the version out of the library's file.
 func versionOf(f *os.File) (string, error) {
-	info, err := buildinfo.Read(f)
-	if err != nil {
-		return "", err
-	}
 	data, err := io.ReadAll(f)
 	if err != nil {
 		return "", err
 	}
-	_, rest, ok := bytes.Cut(data, []byte(version.StampBegin))
-	number, _, ended := bytes.Cut(rest, []byte(version.StampEnd))
+	text, ok := between(data, infoBegin, infoEnd)
+	if !ok {
+		return "", errNotGo
+	}
+	info, err := debug.ParseBuildInfo(text)
+	if err != nil {
+		return "", err
+	}
+	number, ok := between(data, version.StampBegin, version.StampEnd)
 	const longest = 40
-	if !ok || !ended || len(number) > longest {
+	if !ok || len(number) > longest {
 		return "", errNoStamp
 	}
-	return version.FullOf(string(number), info), nil
+	return version.FullOf(number, info), nil
+}
+
+// between returns what stands between the first begin and the next end.
+func between(data []byte, begin, end string) (string, bool) {
+	_, rest, ok := bytes.Cut(data, []byte(begin))
+	text, _, ended := bytes.Cut(rest, []byte(end))
+	return string(text), ok && ended
 }

@@ -72,7 +72,8 @@ func (f *finder) find(ctx context.Context, w ipc.Wanted) (ipc.Python, error) {
 		return ipc.Python{}, err
 	}
 	p := ipc.Python{Executable: facts.Executable, Version: facts.Version}
-	return p, f.chooseMode(&p, facts, w.Mode)
+	err = f.chooseMode(&p, facts, w.Mode)
+	return p, err
 }
 
 // chooseMode completes p: the shared libpython if there is one, else the server's own
