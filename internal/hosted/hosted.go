@@ -6,12 +6,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"sync"
+
+	"golang.org/x/sys/unix"
 
 	"gowsgi/internal/version"
 )
@@ -118,10 +119,18 @@ const (
 
 // versionOf reads the version out of the library's file.
 func versionOf(f *os.File) (string, error) {
-	data, err := io.ReadAll(f)
+	st, err := f.Stat()
 	if err != nil {
 		return "", err
 	}
+	// Not read: a master would keep that much memory.
+	data, err := unix.Mmap(int(f.Fd()), 0, int(st.Size()), unix.PROT_READ, unix.MAP_PRIVATE)
+	if err != nil {
+		return "", os.NewSyscallError("mmap", err)
+	}
+	defer func() {
+		_ = unix.Munmap(data) // it fails for bad arguments only
+	}()
 	text, ok := between(data, infoBegin, infoEnd)
 	if !ok {
 		return "", errNotGo
