@@ -191,6 +191,9 @@ class Spawner:
             pid = self.master
         return self.kill(pid, number)
 
+    def fill_holes(self, pools):
+        """Nothing: what holes.c does is out of Python's reach."""
+
     def fork_worker(self, fds):
         """Makes a worker with these descriptors, from FIRST on. Returns 0 in it and
         its pid in the spawner, which has closed them."""
@@ -270,6 +273,7 @@ def serve(control):
             "_gowsgi_spawner",
             spawner,
             catch_signals=host.catch_signals,
+            fill_holes=host.fill_holes,
             fork_worker=host.fork_worker,
             set_title=host.set_title,
         )

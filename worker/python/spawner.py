@@ -150,7 +150,7 @@ def _share():
     gc.collect()
     gc.freeze()
     pymalloc = not os.environ.get("PYTHONMALLOC") and "t" not in sys.abiflags
-    fill_holes(pymalloc)  # noqa: F821 (from spawn.c)
+    fill_holes(pymalloc)  # noqa: F821
 
 
 def _read(order):
