@@ -29,11 +29,11 @@ func Host(run func(mark string)) struct{} {
 // a spawner, that hosts the server.
 func HostImage() []byte {
 	// JSON of strings is Python.
-	sources, err := json.Marshal([]string{helperSource, spawnerSource, hooksSource, logsSource})
+	texts, err := json.Marshal(sources())
 	if err != nil {
 		panic(err) // strings can be encoded
 	}
-	return []byte("SOURCES = " + string(sources) + "\n" + hostSource)
+	return []byte("SOURCES = " + string(texts) + "\n" + hostSource)
 }
 
 // Held reports whether the signal came before there was anything to handle it, in a

@@ -26,10 +26,16 @@ var (
 	logsSource string
 )
 
+// sources are the parts of the server that a spawner makes modules of: the helper,
+// the spawner's own, the hooks and the logs.
+func sources() []string {
+	return []string{helperSource, spawnerSource, hooksSource + cfgSource + objectsSource, logsSource}
+}
+
 // SpawnerImage returns what a spawner, a process of this binary, reads to start
 // CPython: see spawn.c. The arguments are those of Options.
 func SpawnerImage(library, executable string) []byte {
-	return []byte(strings.Join([]string{library, executable, helperSource, spawnerSource, hooksSource + cfgSource + objectsSource, logsSource}, "\x00"))
+	return []byte(strings.Join(append([]string{library, executable}, sources()...), "\x00"))
 }
 
 // Spawned reports whether a spawner has forked this process, so that CPython runs
