@@ -45,3 +45,25 @@ func TestHostNumbers(t *testing.T) {
 		t.Errorf("host.py holds %v, want %v", got, want)
 	}
 }
+
+// TestHostFunctions: what spawner.py gets from spawn.c it gets from host.py, too.
+func TestHostFunctions(t *testing.T) {
+	t.Parallel()
+	c, err := os.ReadFile("spawn.c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, err := os.ReadFile("host.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile(`(?m)^    \{"(\w+)", \w+, METH_`).FindAllSubmatch(c, -1)
+	if len(names) < 3 {
+		t.Fatalf("found %d functions in spawn.c", len(names))
+	}
+	for _, name := range names {
+		if !regexp.MustCompile(`\b` + string(name[1]) + `=host\.` + string(name[1]) + `\b`).Match(host) {
+			t.Errorf("host.py has no %s", name[1])
+		}
+	}
+}
