@@ -48,6 +48,19 @@ func TestFilePrecedence(t *testing.T) {
 	}
 }
 
+// TestFileWithoutApplication: wsgi_app = None is as good as none in the file.
+func TestFileWithoutApplication(t *testing.T) {
+	t.Parallel()
+	values := map[string]any{"wsgi_app": nil}
+	cmd, err := merge(t, "app", nil, values)
+	if err != nil || cmd.Config.App.Text != "app" {
+		t.Errorf("got %+v, %v, want the argument", cmd, err)
+	}
+	if _, err := merge(t, "", nil, values); err == nil || err.Error() != "No application module specified." {
+		t.Errorf("got %v, want that there is none", err)
+	}
+}
+
 // TestFileTypes: values of a file, by the rules of gunicorn's validators.
 func TestFileTypes(t *testing.T) {
 	t.Parallel()
@@ -68,6 +81,7 @@ func TestFileTypes(t *testing.T) {
 		{"workers", nil, "conf.py: invalid value for workers: None: must be an int"},
 		{"workers", int64(-1), "conf.py: invalid value for workers: -1: must not be negative"},
 		{"workers", []any{int64(1)}, "conf.py: invalid value for workers: [1]: must be an int"},
+		{"errorlog", nil, "-"},
 		{"timeout", int64(7), "7"},
 		{"timeout", 0.5, "0.5"},
 		{"timeout", json.Number("0.5"), "0.5"},

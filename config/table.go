@@ -120,7 +120,7 @@ var table = []setting{
 	{
 		name: "wsgi_app", meta: "MODULE[:VARIABLE]", section: sectionApp,
 		doc:      `The application: a callable in a module, "application" by default, or a call with literal arguments, MODULE:FACTORY("x", debug=True).`,
-		accessor: one(func(c *Config) *AppSpec { return &c.App }, parseApp, formatApp),
+		accessor: one(func(c *Config) *AppSpec { return &c.App }, parseApp, formatApp).orNone(),
 	},
 	{
 		name: "config", flag: "config", short: "c", meta: "FILE", section: sectionApp,
@@ -489,7 +489,7 @@ var table = []setting{
 		name: "errorlog", flag: "error-logfile", aliases: []string{"log-file"}, meta: "FILE", section: sectionLogging,
 		defaults: []string{"-"},
 		doc:      `The file of the error log; "-" is standard error.`,
-		accessor: checked(func(c *Config) *string { return &c.ErrorLog }, parsePath),
+		accessor: checked(func(c *Config) *string { return &c.ErrorLog }, parsePath).noneIs("-"),
 	},
 	{
 		name: "accesslog", flag: "access-logfile", meta: "FILE", section: sectionLogging,

@@ -176,6 +176,24 @@ func (a accessor) noneIs(word string) accessor {
 	return a
 }
 
+// orNone makes None in a configuration file leave the field as it is, empty.
+func (a accessor) orNone() accessor {
+	set, words := a.set, a.words
+	a.words = func(v any) ([]string, error) {
+		if v == nil {
+			return []string{}, nil
+		}
+		return words(v)
+	}
+	a.set = func(c *Config, texts []string) error {
+		if len(texts) == 0 {
+			return nil
+		}
+		return set(c, texts)
+	}
+	return a
+}
+
 // sendfileFromEnv reads the variable as gunicorn does: anything it does not know
 // is no.
 func sendfileFromEnv(v string) string {
