@@ -160,6 +160,9 @@ type Config struct {
 	// the settings were loaded. The relative paths of PIDFile, ErrorLog,
 	// AccessLog and Address are seen from there (gunicorn: chdir).
 	Chdir string `json:"chdir"`
+	// StartDir is the directory the server was started in, absolute. It stays on
+	// sys.path behind Chdir (gunicorn: Application.load_config).
+	StartDir string `json:"start_dir"`
 	// PythonPath lists absolute directories in the order given. gunicorn puts
 	// each before the others on sys.path, so that the last comes first
 	// (gunicorn: pythonpath).

@@ -91,6 +91,7 @@ func (c *Config) complete(dir string, origins map[*setting]string) error {
 	if c.ProcName == "" {
 		c.ProcName = c.DefaultProcName
 	}
+	c.StartDir = dir
 	given := c.Chdir
 	c.Chdir = absolute(dir, given)
 	if fi, err := os.Stat(c.Chdir); err != nil {

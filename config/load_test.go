@@ -28,7 +28,7 @@ func TestDefaults(t *testing.T) {
 		HeaderTimeout: time.Minute, BodyTimeout: time.Minute, BodyMinRate: 240,
 		SendTimeout: time.Minute, SendMinRate: 240, RequestBuffer: 1 << 20, ResponseBuffer: 1 << 20, Sendfile: true,
 		LimitRequestLine: 4094, LimitRequestFields: 100, LimitRequestFieldSize: 8190, HeaderMap: "drop", HopByHopHeaders: "drop",
-		Chdir: dir, ProcName: "app", LogLevel: "info", ErrorLog: "-",
+		Chdir: dir, StartDir: dir, ProcName: "app", LogLevel: "info", ErrorLog: "-",
 		ForwardedAllowIPs:   loopback(),
 		SecureSchemeHeaders: map[string]string{"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"},
 		ForwarderHeaders:    []string{"SCRIPT_NAME", "PATH_INFO"},

@@ -36,6 +36,25 @@ func TestTOMLFile(t *testing.T) {
 	}
 }
 
+// TestStartDirectory: modules are found in the directory of the start, too, after
+// those of --chdir.
+func TestStartDirectory(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	mkdir(t, filepath.Join(dir, "data"))
+	write(t, dir, "app.py", "import both\n"+version(1))
+	write(t, dir, "both.py", "1/0\n")
+	write(t, filepath.Join(dir, "data"), "both.py", "")
+	write(t, dir, "conf.py", "")
+	for _, args := range [][]string{{}, {"--preload"}, {"-c", "conf.py"}} {
+		args := append([]string{"--check-config", "--chdir", "data", "app"}, args...)
+		r := gowsgitest.Run(t, gowsgitest.Config{Dir: dir, NoBind: true, Args: args})
+		if r.Code != 0 || r.Stderr != "" {
+			t.Errorf("%q: got exit %d, %q", args, r.Code, r.Stderr)
+		}
+	}
+}
+
 // TestCheckWithFile: everything is checked, nothing is bound or left behind.
 func TestCheckWithFile(t *testing.T) {
 	t.Parallel()

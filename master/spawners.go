@@ -135,7 +135,8 @@ func (m *Master) addSpawner(ctx context.Context, log zerolog.Logger, gen *genera
 func (m *Master) prepareOrder(gen *generation) *ipc.Order {
 	cfg := gen.cfg
 	order := &ipc.Order{
-		Order: ipc.OrderPrepare, Argv: m.opts.Args, Chdir: cfg.Chdir, PythonPath: cfg.PythonPath, Env: cfg.Env,
+		Order: ipc.OrderPrepare, Argv: m.opts.Args, Chdir: cfg.Chdir, StartDir: cfg.StartDir,
+		PythonPath: cfg.PythonPath, Env: cfg.Env,
 		Logging: cfg.PythonLogging(), LogLevel: cfg.LogLevel,
 		Title: "gowsgi: spawner [" + cfg.ProcName + "]", WorkerTitle: workerTitle(cfg),
 	}

@@ -208,7 +208,7 @@ func (p *process) startPython() error {
 		Library:    p.parent.boot.Python.Library,
 		Executable: p.parent.boot.Python.Executable,
 		Argv:       p.parent.boot.Argv,
-		Path:       append([]string{p.cfg.Chdir}, p.cfg.PythonPath...),
+		Path:       append([]string{p.cfg.StartDir, p.cfg.Chdir}, p.cfg.PythonPath...),
 		FaultFD:    p.errorLog.Fd(),
 		ForkClose:  p.parent.inherited(),
 		LogLevel:   p.cfg.LogLevel,

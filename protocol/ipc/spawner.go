@@ -62,6 +62,7 @@ type Order struct {
 	// the spawner and of its workers.
 	Argv        []string `json:"argv,omitempty"`
 	Chdir       string   `json:"chdir,omitempty"`
+	StartDir    string   `json:"start_dir,omitempty"`
 	PythonPath  []string `json:"pythonpath,omitempty"`
 	Env         []string `json:"env,omitempty"`
 	LogLevel    string   `json:"loglevel,omitempty"`

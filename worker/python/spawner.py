@@ -136,6 +136,9 @@ def _prepare(order):
     for directory in [order["chdir"]] + (order.get("pythonpath", [])):
         if directory not in sys.path:
             sys.path.insert(0, directory)
+    start = order.get("start_dir", order["chdir"])
+    if start not in sys.path:
+        sys.path.insert(sys.path.index(order["chdir"]) + 1, start)
     for entry in order.get("env", []):
         name, _, value = entry.partition("=")
         os.environ[name] = value
