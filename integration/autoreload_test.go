@@ -54,6 +54,7 @@ func TestAutoReload(t *testing.T) {
 			replace(t, filepath.Join(dir, "fresh.py"), "")
 			s.Log.WaitAfter(t, mark, `Worker reloading: .*/fresh\.py modified`)
 			s.Log.WaitAfter(t, mark, `Reload complete: 2 workers`)
+			waitWorkers(t, s, 2, workers...) // an old one may still answer
 			if got := s.GetOK("/"); got != "version 2" {
 				t.Errorf("got %q", got)
 			}

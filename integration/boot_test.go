@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -110,6 +111,23 @@ func TestApplicationRefused(t *testing.T) {
 				t.Error("the pidfile is left")
 			}
 		})
+	}
+}
+
+// A worker that is told to leave before it serves says so, as under gunicorn.
+func TestLeaveWhileBooting(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	mark := filepath.Join(dir, "importing")
+	write(t, dir, "slow.py", fmt.Sprintf("open(%q, 'w').close()\nimport time\ntime.sleep(600)\n", mark))
+	s := gowsgitest.Start(t, gowsgitest.Config{Dir: dir, Args: []string{"slow"}})
+	worker := s.WaitBooted(1)[0]
+	waitFile(t, mark)
+	if code := s.Stop(); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+	if s.Log.Count(fmt.Sprintf(`Worker exiting \(pid: %d\)`, worker)) != 1 {
+		t.Error("the worker left without a word")
 	}
 }
 

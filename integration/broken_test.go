@@ -53,11 +53,11 @@ func TestNoReplacementForBrokenCode(t *testing.T) {
 	mark := s.Log.Mark()
 	s.Signal(syscall.SIGHUP)
 	s.Log.WaitAfter(t, mark, `Reload complete: 2 workers`)
+	waitWorkers(t, s, 2, left) // it may still answer
 	if got := s.GetOK("/"); got != "version 2" {
 		t.Errorf("got %q", got)
 	}
 	waitStatus(t, s, "healthy", func(r *status.Report) bool { return r.Healthy() && r.Ready == 2 })
-	waitWorkers(t, s, 2, left)
 	stops(t, s)
 }
 
@@ -92,9 +92,10 @@ func TestPreloadReplacesAfterABrokenReload(t *testing.T) {
 		t.Errorf("%d workers failed to boot", n)
 	}
 	replace(t, path, version(2))
-	mark := s.Log.Mark()
+	mark, old := s.Log.Mark(), s.Workers()
 	s.Signal(syscall.SIGHUP)
 	s.Log.WaitAfter(t, mark, `Reload complete: 2 workers`)
+	waitWorkers(t, s, 2, old...) // they may still answer
 	waitStatus(t, s, "healthy", (*status.Report).Healthy)
 	if got := s.GetOK("/"); got != "version 2" {
 		t.Errorf("got %q", got)

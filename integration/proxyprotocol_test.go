@@ -216,6 +216,7 @@ func TestProxyProtocolOverReload(t *testing.T) {
 	}
 	s.Signal(syscall.SIGHUP)
 	s.Log.Wait(t, "Reload complete")
+	waitGone(t, old)
 	half.Send(proxyV2[20:])
 	for name, c := range map[string]*gowsgitest.Conn{"192.0.2.1": fresh, "2001:db8::1": idle, "2001:db8::1 ": half} {
 		if now := pidOn(t, c); now == old {

@@ -135,7 +135,10 @@ func (p *process) leaveWhileBooting(booted chan struct{}) {
 	case <-booted:
 		p.watchParent(gone)
 	default:
-		p.exit(0)
+		if p.parent.boot.Check {
+			p.exit(0) // nothing is to be read but what is wrong
+		}
+		p.giveUp()
 	}
 }
 

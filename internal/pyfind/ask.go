@@ -46,7 +46,9 @@ func (f *finder) ask(ctx context.Context, path string) (*facts, error) {
 	// A shim is a script: its children have to go with it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second
+	// What it has left behind must not keep its output open for longer; what it has
+	// written itself is read in no time, unless the machine is busy.
+	cmd.WaitDelay = 5 * time.Second
 	err := cmd.Run()
 	switch {
 	case ctx.Err() != nil:
