@@ -26,6 +26,7 @@ type facts struct {
 	VersionInfo    [2]int `json:"version_info"`
 	Executable     string `json:"executable"`
 	BasePrefix     string `json:"base_prefix"`
+	Libc           string `json:"libc"` // "glibc 2.36", "" for another C library
 	// The rest are variables of sysconfig; "" for those that are not set.
 	LDLibrary  string `json:"ldlibrary"`
 	InstSOName string `json:"instsoname"`

@@ -3,6 +3,7 @@ import sys
 if sys.path and sys.path[0] == "":
     del sys.path[0]
 import json
+import os
 import sysconfig
 implementation = getattr(sys, "implementation", None)
 if implementation is not None:
@@ -11,6 +12,10 @@ elif "PyPy" in sys.version:
     name = "pypy"
 else:
     name = "cpython"
+try:
+    libc = os.confstr("CS_GNU_LIBC_VERSION") or ""
+except (AttributeError, OSError, ValueError):
+    libc = ""
 def var(key):
     return str(sysconfig.get_config_var(key) or "")
 sys.stdout.write("\n" + json.dumps({
@@ -24,4 +29,5 @@ sys.stdout.write("\n" + json.dumps({
     "libdir": var("LIBDIR"),
     "multiarch": var("MULTIARCH"),
     "abiflags": getattr(sys, "abiflags", ""),
+    "libc": libc,
 }) + "\n")

@@ -68,6 +68,7 @@ func fakePython(t *testing.T, prefix string, changes map[string]any) string {
 		"libdir":         filepath.Join(prefix, "lib"),
 		"multiarch":      "x86_64-linux-gnu",
 		"abiflags":       "",
+		"libc":           "glibc 2.36",
 	}
 	maps.Copy(v, changes)
 	data, err := json.Marshal(v)

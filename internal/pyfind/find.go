@@ -82,7 +82,7 @@ func (f *finder) chooseMode(p *ipc.Python, v *facts, mode string) error {
 	asked := "python_mode is " + mode
 	if mode == ipc.ModeHosted {
 		p.Why = asked
-		return f.openHost(p)
+		return f.openHost(p, v)
 	}
 	library, missing := f.library(v)
 	switch {
@@ -96,7 +96,7 @@ func (f *finder) chooseMode(p *ipc.Python, v *facts, mode string) error {
 		return missing
 	}
 	p.Why = "it has no shared libpython"
-	err := f.openHost(p)
+	err := f.openHost(p, v)
 	var e *Error
 	if err != nil && errors.As(missing, &e) {
 		return &Error{Kind: ErrNoLibrary, Path: e.Path, Text: fmt.Sprintf("%s; or let it host the server: %v", e.Text, err), Cause: err}
@@ -104,7 +104,14 @@ func (f *finder) chooseMode(p *ipc.Python, v *facts, mode string) error {
 	return err
 }
 
-func (f *finder) openHost(p *ipc.Python) (err error) {
+// openHost opens the library of hosted workers. The loader of musl would refuse it: a
+// library of Go's keeps a variable in the static TLS block (initial-exec), for which
+// musl makes no room when a program runs already.
+func (f *finder) openHost(p *ipc.Python, v *facts) (err error) {
+	if !strings.HasPrefix(v.Libc, "glibc ") {
+		return &Error{Kind: ErrUnsupported, Path: v.Executable,
+			Text: fmt.Sprintf("%s cannot host the server: its C library is not glibc; pass an interpreter that has a shared libpython, or one for glibc, with --python", v.Executable)}
+	}
 	p.Host, err = f.host()
 	return err
 }

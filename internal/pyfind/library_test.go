@@ -163,3 +163,26 @@ func TestMode(t *testing.T) {
 		t.Errorf("got %v, want %v", err, errNoHost)
 	}
 }
+
+// TestModeOfMusl: where the C library is not glibc a shared libpython is loaded, but
+// nothing is hosted, and the line says why.
+func TestModeOfMusl(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	musl := map[string]any{"libc": "", "multiarch": "x86_64-linux-musl"}
+	without := fakePython(t, filepath.Join(root, "without"), musl)
+	with := fakePython(t, filepath.Join(root, "with"), musl)
+	writeFile(t, filepath.Join(root, "with", "lib", "libpython3.11.so.1.0"), "")
+	f := testFinder(root, nil)
+	f.host = func() (*os.File, error) {
+		t.Error("the library was opened")
+		return nil, errNoHost
+	}
+	if p := mustFind(t, f, with); p.Mode() != ipc.ModeDlopen {
+		t.Errorf("got %s, want %s", p.Mode(), ipc.ModeDlopen)
+	}
+	_, err := f.find(context.Background(), ipc.Wanted{Python: without, Mode: ipc.ModeHosted})
+	wantError(t, err, ErrUnsupported, without, "not glibc", "--python")
+	_, err = f.find(context.Background(), ipc.Wanted{Python: without})
+	wantError(t, err, ErrNoLibrary, without, "not glibc")
+}
