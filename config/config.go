@@ -5,7 +5,10 @@
 // no socket; it runs in the master, and workers get the result as JSON.
 package config
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Config is the checked result of all sources. The zero value is not valid;
 // Load makes one. It travels to the workers as JSON.
@@ -274,6 +277,9 @@ type Config struct {
 	// PythonMode is auto, dlopen or hosted.
 	PythonMode string `json:"python_mode"`
 }
+
+// HasHook reports whether the configuration file defines the hook of that name.
+func (c *Config) HasHook(name string) bool { return slices.Contains(c.Hooks, name) }
 
 // AppSpec is a parsed application argument.
 type AppSpec struct {

@@ -3,7 +3,6 @@ package master
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -24,7 +23,7 @@ const onExitWait = 30 * time.Second
 // runHook runs a hook of the server if there is one, outside of the loop or before
 // it, and waits for it.
 func runHook(ctx context.Context, log zerolog.Logger, gen *generation, name string, args ...any) error {
-	if gen.spawner == nil || !slices.Contains(gen.cfg.Hooks, name) {
+	if gen.spawner == nil || !gen.cfg.HasHook(name) {
 		return nil
 	}
 	order := &ipc.Order{Order: ipc.OrderHook, Hook: name, Args: args}
@@ -108,7 +107,7 @@ func waitState(ctx context.Context, state <-chan map[string]string) map[string]s
 // tellHook has a hook run in the spawner p, which may be nil, if there is such a
 // hook, and does not wait.
 func (m *Master) tellHook(gen *generation, p *spawner.Process, name string, args ...any) bool {
-	return slices.Contains(gen.cfg.Hooks, name) && m.tell(gen, p, name, args...)
+	return gen.cfg.HasHook(name) && m.tell(gen, p, name, args...)
 }
 
 // tell is tellHook for what the spawner has to know, hook or not.

@@ -1,7 +1,6 @@
 package master
 
 import (
-	"slices"
 	"time"
 
 	"gowsgi/protocol/ipc"
@@ -43,7 +42,7 @@ func (m *Master) requestTimedOut(w *worker, msg ipc.Message, now time.Time) {
 }
 
 // hooked reports whether the worker has a worker_abort hook.
-func (w *worker) hooked() bool { return slices.Contains(w.gen.cfg.Hooks, "worker_abort") }
+func (w *worker) hooked() bool { return w.gen.cfg.HasHook("worker_abort") }
 
 // onlyStuck ends a worker that drains and has nothing left but requests that timed
 // out: there is nothing to wait for. Its stacks are on the log since the timeout.

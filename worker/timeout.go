@@ -3,7 +3,6 @@ package worker
 import (
 	"math"
 	"os"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -135,7 +134,7 @@ func (e *engine) checkCalls(now int64) {
 		return
 	}
 	// With a worker_abort hook they are shown behind what it says, and once is enough.
-	hooked := slices.Contains(e.cfg.Hooks, "worker_abort")
+	hooked := e.cfg.HasHook("worker_abort")
 	if !hooked {
 		e.stacks = python.DumpStacks(int(ipc.StacksSignal))
 	}

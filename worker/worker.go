@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -254,7 +253,7 @@ func (p *process) prepare() error {
 		p.parent.tell(ipc.Message{Kind: ipc.KindRecycle, Requests: served})
 	}
 	group.timedOut = func(took time.Duration) {
-		if slices.Contains(p.cfg.Hooks, "worker_abort") {
+		if p.cfg.HasHook("worker_abort") {
 			p.flushLogs() // the master ends the process at once
 		}
 		p.parent.tell(ipc.Message{Kind: ipc.KindTimeout, Took: took})
