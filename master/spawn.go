@@ -49,8 +49,8 @@ type startSpec struct {
 func workerTitle(cfg *config.Config) string { return "gowsgi: worker [" + cfg.ProcName + "]" }
 
 // startProcess starts a worker: by executing the binary, or the interpreter that is
-// to host it, with the descriptors in exec.Cmd.ExtraFiles, or by an order to the spawner. Then its pid is 0: it says
-// who it is by ipc.KindStarted.
+// to host it, with the descriptors in exec.Cmd.ExtraFiles, or by an order to the
+// spawner. Then its pid is 0: it says who it is by ipc.KindStarted.
 //
 // exec.Cmd calls Fd() on each file, and File.Fd takes a descriptor that the os
 // package itself made non-blocking back into blocking mode. O_NONBLOCK belongs to
@@ -137,7 +137,7 @@ func host(cmd *exec.Cmd, s *startSpec) (*os.File, error) {
 	image := os.NewFile(uintptr(fd), "image")
 	first := firstExtra + len(cmd.ExtraFiles)
 	cmd.ExtraFiles = append(cmd.ExtraFiles, image, s.python.Host)
-	cmd.Path, cmd.Args = s.python.Executable, ipc.HostArgs(s.python, first, first+1, s.title, 0)
+	cmd.Path, cmd.Args = s.python.Executable, ipc.HostArgs(s.python, first, first+1, s.title)
 	cmd.Env = s.env
 	return image, nil
 }

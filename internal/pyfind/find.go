@@ -46,7 +46,7 @@ type finder struct {
 // host opens the server's library; it is called if that is needed only, and what it
 // returns is passed on as Host.
 //
-// Find runs the interpreter in w.Dir and blocks until it has answered, for 5
+// Find runs the interpreter in w.Dir and blocks until it has answered, for 30
 // seconds at most or until ctx is done. The environment of this process applies,
 // PYTHON* variables included. Executable of the result is not resolved: it is
 // through its own link that CPython finds a virtual environment. Errors are

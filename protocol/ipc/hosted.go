@@ -76,17 +76,18 @@ const roleWorker = "worker"
 
 // HostArgs returns the arguments of an interpreter that is to host a worker, whose
 // title is that: image is the descriptor of what python.HostImage returns, library
-// that of Python.Host. room is how many bytes longer the title may become.
-func HostArgs(p Python, image, library int, title string, room int) []string {
-	return hostArgs(p, image, roleWorker, library, title, room)
+// that of Python.Host.
+func HostArgs(p Python, image, library int, title string) []string {
+	return hostArgs(p, image, roleWorker, library, title)
 }
 
-// HostSpawnerArgs is HostArgs of a spawner, with the descriptors above.
+// HostSpawnerArgs is HostArgs of a spawner, with the descriptors above. room is how
+// many bytes longer the title may become.
 func HostSpawnerArgs(p Python, title string, room int) []string {
-	return hostArgs(p, FDHostedImage, strconv.Itoa(FDHostedControl), FDHostedLibrary, title, room)
+	args := hostArgs(p, FDHostedImage, strconv.Itoa(FDHostedControl), FDHostedLibrary, title)
+	return append(args, make([]string, room)...)
 }
 
-func hostArgs(p Python, image int, role string, library int, title string, room int) []string {
-	args := []string{p.Executable, "-c", hostProgram, strconv.Itoa(image), role, strconv.Itoa(library), Version, title}
-	return append(args, make([]string, room)...)
+func hostArgs(p Python, image int, role string, library int, title string) []string {
+	return []string{p.Executable, "-c", hostProgram, strconv.Itoa(image), role, strconv.Itoa(library), Version, title}
 }
