@@ -110,14 +110,11 @@ class Config:
 
     @property
     def logger_class(self):
-        import importlib
-
         path = self.settings["logger_class"].value or "gunicorn.glogging.Logger"
         if path == "gunicorn.glogging.Logger":
             logs = sys.modules.get("_gowsgi_logs")
             return logs.Logger if logs else Log
-        module, _, name = path.rpartition(".")
-        return getattr(importlib.import_module(module), name)
+        return resolve(path)
 
     @property
     def address(self):

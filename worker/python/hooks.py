@@ -31,6 +31,14 @@ NAMES = (
 _LEVELS = {"critical": 50, "error": 40, "warning": 30, "info": 20, "debug": 10}
 
 
+def resolve(path):
+    """Imports what "module.name" stands for: a hook, or a logger class."""
+    import importlib
+
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
 def arity(function):
     """Returns how many parameters are given by position, -1 if that is not known
     (gunicorn: util.get_arity)."""

@@ -6,7 +6,6 @@ and in the workers it forks. What workers log in Go arrives at Logs.line, and ea
 request at Logs.after, on the thread that ran it.
 """
 
-import importlib
 import json
 import logging
 import logging.config
@@ -239,13 +238,6 @@ def _file_handlers():
     return found
 
 
-def _logger_class(path):
-    if path == "gunicorn.glogging.Logger":
-        return Logger
-    module, _, name = path.rpartition(".")
-    return getattr(importlib.import_module(module), name)
-
-
 def _environ(told):
     """Returns the environ of a request that the application was not called for."""
     import io
@@ -306,7 +298,7 @@ class Logs:
             capture_output=False, syslog=False, statsd_host=None, user=os.geteuid(), group=os.getegid()
         )
         cfg = _gowsgi_hooks.Request.cfg = _gowsgi_hooks.Config(settings, {})
-        self.logger = _logger_class(settings["logger_class"])(cfg)
+        self.logger = cfg.logger_class(cfg)
         logging.getLogger("gunicorn.error").addFilter(_OfTheMaster(master))
         rules = settings.get("access_log_exclude") or []
         self.quiet = frozenset(r for r in rules if not r.endswith("*"))

@@ -180,14 +180,6 @@ def _read(order):
     return vars(module)
 
 
-def _resolve(name):
-    """Imports what a hook given as "module.function" stands for."""
-    import importlib
-
-    module, _, attr = name.rpartition(".")
-    return getattr(importlib.import_module(module), attr)
-
-
 def _describe(value, arity):
     """Returns config.Object: what is to be known of a value that is no data."""
     kind, text = "instance", repr(value)[:200]
@@ -242,7 +234,7 @@ class _Spawner:
             self.functions = {}
             for name in module.NAMES:
                 if isinstance(names.get(name), str):
-                    names[name] = _resolve(names[name])
+                    names[name] = module.resolve(names[name])
                 if callable(names.get(name)):
                     self.functions[name] = names[name]
         except BaseException as e:
