@@ -108,6 +108,9 @@ func TestHooks(t *testing.T) {
 		}
 		h.check(s, "number", s["age"], "worker", s["pid"], "server", h.PID, "ppid", h.PID, "thread", true)
 	}
+	for _, s := range h.calls("post_fork") {
+		workers[s.number("age")-1] = s.number("pid") // by age: their lines come in any order
+	}
 	h.check(h.wait("post_worker_init", 1), "app", true, "uri", "hooked:application")
 	h.Log.Wait(t, fmt.Sprintf(`\[%d\] \[INFO\] starting with 2 workers`, h.PID))
 	h.Log.Wait(t, fmt.Sprintf(`\[%d\] \[WARNING\] forked <Worker %d>`, workers[0], workers[0]))
