@@ -3,6 +3,7 @@ package integration
 import (
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -228,17 +229,26 @@ func TestCaptureOutputOfTheSpawner(t *testing.T) {
 	path, sock := filepath.Join(dir, "error.log"), filepath.Join(dir, "s")
 	s := gowsgitest.Launch(t, gowsgitest.Config{Dir: dir, Bind: "unix:" + sock, Args: []string{"app"}})
 	dialWhenReady(t, sock).Close()
-	has := func(text string) {
+	in := func(path, text string) {
 		t.Helper()
 		if !gowsgitest.Eventually(func() bool { return exists(path) && strings.Contains(read(t, path), text) }) {
 			t.Fatalf("no %q in %q", text, read(t, path))
 		}
 	}
+	has := func(text string) {
+		t.Helper()
+		in(path, text)
+	}
 	has("imported\n")
 	has("ready\n")
+	old := path + ".1"
+	if err := os.Link(path, old); err != nil {
+		t.Fatal(err)
+	}
 	replace(t, path, "new\n")
 	s.Signal(syscall.SIGUSR1)
-	s.Signal(syscall.SIGTTIN) // whose line comes after
+	in(old, "Handling signal: usr1") // two signals that are sent at once come in any order
+	s.Signal(syscall.SIGTTIN)
 	has("Handling signal: ttin")
 	if code := s.Stop(); code != 0 {
 		t.Errorf("exit code %d, want 0", code)
