@@ -61,6 +61,8 @@ fi
 mkdir -p "$root/etc/ssl/certs"
 cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
 cp /etc/resolv.conf "$root/etc/"
+# What the installer of a system writes, and debootstrap does not.
+[ -e "$root/etc/hosts" ] || printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
 rm -rf "$root/srv/wheels" "$root/srv/venv" "$root/srv/examples"
 mkdir -p "$root/srv/wheels" "$root/srv/examples"
 cp dist/gowsgi-*.whl "$root/srv/wheels/"
