@@ -110,11 +110,7 @@ class Config:
 
     @property
     def logger_class(self):
-        path = self.settings["logger_class"].value or "gunicorn.glogging.Logger"
-        if path == "gunicorn.glogging.Logger":
-            logs = sys.modules.get("_gowsgi_logs")
-            return logs.Logger if logs else Log
-        return resolve(path)
+        return logger_class(self.settings["logger_class"].value or "gunicorn.glogging.Logger")
 
     @property
     def address(self):
@@ -149,6 +145,15 @@ class Config:
 
     def proxy_allow_networks(self):
         return _networks(self.proxy_allow_ips)
+
+
+def logger_class(path):
+    """Returns the class of that path. A property would hide an AttributeError that
+    says it is not there."""
+    if path == "gunicorn.glogging.Logger":
+        logs = sys.modules.get("_gowsgi_logs")
+        return logs.Logger if logs else Log
+    return resolve(path)
 
 
 def _networks(texts):

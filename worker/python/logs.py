@@ -298,7 +298,7 @@ class Logs:
             capture_output=False, syslog=False, statsd_host=None, user=os.geteuid(), group=os.getegid()
         )
         cfg = _gowsgi_hooks.Request.cfg = _gowsgi_hooks.Config(settings, {})
-        self.logger = cfg.logger_class(cfg)
+        self.logger = _gowsgi_hooks.logger_class(settings["logger_class"])(cfg)
         logging.getLogger("gunicorn.error").addFilter(_OfTheMaster(master))
         rules = settings.get("access_log_exclude") or []
         self.quiet = frozenset(r for r in rules if not r.endswith("*"))
