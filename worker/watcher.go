@@ -17,13 +17,13 @@ type watcher struct {
 	// lead stands for the watcher as a leader. It runs no application.
 	lead *thread
 	// long is the eventfd on which long calls are told.
-	long int
+	long   int
+	parker parker
 }
 
-// leadWait bounds how long, in milliseconds, the watcher waits for events once a
-// thread has taken the lead back; and how long it leaves to others what only those
-// should do who are idle.
-const leadWait = 20
+// leadWait bounds how long the watcher waits for events once a thread has taken the
+// lead back; and how long it leaves to others what only those should do who are idle.
+const leadWait = 20 * time.Millisecond
 
 func (w *watcher) init(maxFields int) {
 	w.lead = &thread{head: &http1.Request{Fields: make([]http1.Field, 0, maxFields)}}
@@ -39,6 +39,9 @@ func (l loops) watch() error {
 	for _, e := range l {
 		if e.watcher.long, err = unix.Eventfd(0, unix.EFD_CLOEXEC); err != nil {
 			return os.NewSyscallError("eventfd", err)
+		}
+		if e.watcher.parker, err = newParker(); err != nil {
+			return err
 		}
 		for _, t := range e.threads {
 			calls = append(calls, python.Watched{Start: t.record.StartWord(), Long: e.watcher.long})
@@ -101,16 +104,20 @@ func (e *engine) look() {
 func (e *engine) stand() {
 	w := e.watcher.lead
 	since := e.clock.Now()
+	if err := e.watcher.parker.begin(e.conns); err != nil {
+		e.log.Error().Err(err).Msg("Cannot watch the connections during a long call")
+	}
+	defer e.watcher.parker.end(e.conns)
 	for e.leader == w && !e.over {
 		now := e.tick()
 		e.dropLeft()
 		e.offerQueued()
-		if now-since >= int64(leadWait*time.Millisecond) && !e.over {
+		if now-since >= int64(leadWait) && !e.over {
 			e.takeIn()
 			e.refuseOverdue()
 		}
 		e.mu.Unlock()
-		n, _ := e.conns.wait(w.events[:], leadWait)
+		n := e.watcher.parker.wait(e.conns, w.events[:], leadWait)
 		e.mu.Lock()
 		if e.leader != w {
 			return

@@ -1,0 +1,50 @@
+package worker
+
+import (
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// parker lets a goroutine wait for the events of a poller as Go's own poller waits for
+// sockets. A goroutine that waits in a system call has a thread and, until the runtime's
+// monitor takes it away, a processor; when it does so over and over, the monitor looks
+// for more of the kind hundreds of times a second.
+type parker struct {
+	// outer is an epoll set that Go's poller has, and that has the poller that is
+	// waited for while begin and end say so: else each event would wake a thread.
+	outer poller
+	file  *os.File // of outer
+	raw   syscall.RawConn
+}
+
+func newParker() (p parker, err error) {
+	if p.outer, err = newPoller(); err != nil {
+		return p, err
+	}
+	// What Go takes for a file that it can wait for.
+	if err = unix.SetNonblock(p.outer.fd, true); err != nil {
+		return p, os.NewSyscallError("fcntl", err)
+	}
+	p.file = os.NewFile(uintptr(p.outer.fd), "epoll")
+	p.raw, err = p.file.SyscallConn()
+	return p, err
+}
+
+// begin is called before the first wait for inner, end after the last.
+func (p *parker) begin(inner poller) error { return p.outer.add(inner.fd, 0, unix.EPOLLIN) }
+
+func (p *parker) end(inner poller) { _ = p.outer.del(inner.fd) }
+
+// wait blocks until something is ready, or for as long as that.
+func (p *parker) wait(inner poller, events []unix.EpollEvent, most time.Duration) (n int) {
+	_ = p.file.SetReadDeadline(time.Now().Add(most))
+	// An error says that the time is over.
+	_ = p.raw.Read(func(uintptr) bool {
+		n = inner.poll(events)
+		return n > 0
+	})
+	return n
+}
