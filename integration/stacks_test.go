@@ -4,9 +4,13 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"gowsgi/internal/gowsgitest"
+	"gowsgi/protocol/ipc"
 )
 
 // TestStacks: where a worker is that never gives an answer, asked for by the
@@ -50,4 +54,45 @@ func testStacks(t *testing.T, args ...string) {
 	}
 	s.Stop()
 	<-spinning
+}
+
+// TestStacksOfBusyThreads: frames that come and go while they are looked at do the
+// worker no harm.
+func TestStacksOfBusyThreads(t *testing.T) {
+	t.Parallel()
+	const threads = 3
+	s := start(t, "--threads", fmt.Sprint(threads), "--timeout", "0", "probe")
+	worker := pid(t, s)
+	quiet := make(chan struct{})
+	var clients sync.WaitGroup
+	for range threads {
+		clients.Go(func() {
+			for {
+				select {
+				case <-quiet:
+					return
+				default:
+				}
+				if a := <-ask(s, "/churn?n=2"); a.err != nil || a.Status != 200 {
+					t.Errorf("got %v, want 200", a)
+					return
+				}
+			}
+		})
+	}
+	const first = `most recent call first`
+	for range 300 {
+		if err := syscall.Kill(worker, syscall.Signal(ipc.StacksSignal)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Millisecond) // what comes while stacks are written is dropped
+	}
+	if n := s.Log.Count(first); n < 100 {
+		t.Errorf("the stacks of %d threads, want more", n)
+	}
+	close(quiet)
+	clients.Wait()
+	if next := pid(t, s); next != worker {
+		t.Errorf("%d answers, want %d still", next, worker)
+	}
 }

@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gowsgi/internal/logging"
-	"gowsgi/protocol/ipc"
 	"gowsgi/worker/python"
 )
 
@@ -136,7 +135,7 @@ func (e *engine) checkCalls(now int64) {
 	// With a worker_abort hook they are shown behind what it says, and once is enough.
 	hooked := e.cfg.HasHook("worker_abort")
 	if !hooked {
-		e.stacks = python.DumpStacks(int(ipc.StacksSignal))
+		e.stacks = python.DumpStacks()
 	}
 	for _, l := range late {
 		e.cutOff(l, !hooked)

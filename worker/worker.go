@@ -206,7 +206,7 @@ func (p *process) boot() (code int, ok bool) {
 }
 
 func (p *process) startPython() error {
-	return python.Start(python.Options{
+	err := python.Start(python.Options{
 		Library:    p.parent.boot.Python.Library,
 		Executable: p.parent.boot.Python.Executable,
 		Argv:       p.parent.boot.Argv,
@@ -222,6 +222,10 @@ func (p *process) startPython() error {
 			}
 		},
 	})
+	if err == nil {
+		showStacks()
+	}
+	return err
 }
 
 // logHook writes what a hook logs.

@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import random
 import signal
 import sys
 import threading
@@ -45,6 +46,21 @@ def wait(environ, start_response, query):
 
 def sleep(environ, start_response, query):
     time.sleep(float(query["t"][0]))
+    return reply(start_response, os.getpid())
+
+
+def deep(n):
+    """Frames of all kinds that come and go, called from Python and from C."""
+    if n == 0:
+        return [x * x for x in range(50)]
+    return deep(n - 1) if n % 2 else max(map(deep, (n - 1, n - 1)))
+
+
+def churn(environ, start_response, query):
+    for _ in range(int(query["n"][0])):
+        for _ in (deep(i % 7) for i in range(10)):
+            pass
+        deep(random.randint(1, 10))
     return reply(start_response, os.getpid())
 
 

@@ -328,6 +328,7 @@ int gw_check_signals(gw_thread *t) {
 /* gw_finalize ends CPython: atexit handlers, non-daemon threads, buffers. The
  * calling thread is the main one and does not hold the GIL. */
 void gw_finalize(gw_thread *t) {
+  gw_stacks_end();
   py.PyEval_RestoreThread(t->tstate);
   py.Py_FinalizeEx();
 }

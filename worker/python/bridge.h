@@ -136,7 +136,6 @@ int gw_parallel(void);
 gw_thread *gw_thread_new(uint64_t index, uint32_t max_fields);
 int gw_call(gw_thread *t);
 void gw_interrupt(gw_thread *t, uint32_t serial);
-void gw_dump_stacks(int sig);
 
 /* watch.c */
 typedef struct {
@@ -154,6 +153,12 @@ void gw_fault_after_python(void);
 int gw_fork_guard(const int *fds, int n);
 int gw_in_forked_child(void);
 uint32_t *gw_forks(void);
+
+/* stacks.c */
+enum { GW_STACKS_SIGNAL = 63 }; /* ipc.StacksSignal */
+int gw_stacks_begin(int fd);
+int gw_stacks(int out, int patience);
+void gw_stacks_end(void);
 
 /* spawn.c: the spawner and the workers it forks. */
 int gw_spawned(void);

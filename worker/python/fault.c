@@ -163,15 +163,3 @@ PyObject *gw_catch_abort(PyObject *self, PyObject *install) {
   }
   return r;
 }
-
-/* gw_dump_stacks has the fault handler write the stacks of all Python threads, as
- * the signal it is registered for does, and returns when they are written. It needs
- * no GIL. The calling thread may be one that Python does not know. */
-void gw_dump_stacks(int sig) {
-  sigset_t one, old;
-  sigemptyset(&one);
-  sigaddset(&one, sig);
-  pthread_sigmask(SIG_UNBLOCK, &one, &old);
-  raise(sig); /* handled before it returns */
-  pthread_sigmask(SIG_SETMASK, &old, NULL);
-}

@@ -342,13 +342,17 @@ def reraise(exc_info):
 def enable_faulthandler(fd):
     import faulthandler
 
-    global fault_fd
-    fault_fd = fd
+    global fault_fd, dump_traceback
+    fault_fd, dump_traceback = fd, faulthandler.dump_traceback
     # The spawner's first: what is enabled twice is not installed again.
     faulthandler.disable()
     faulthandler.unregister(STACKS)
     faulthandler.enable(file=fd, all_threads=True)
     faulthandler.register(STACKS, file=fd, all_threads=True)
+
+
+def write_stacks(fd):
+    dump_traceback(file=fd, all_threads=True)  # noqa: F821 (enable_faulthandler)
 
 
 class RequestTimeout(BaseException):

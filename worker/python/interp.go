@@ -72,7 +72,8 @@ func Start(o Options) error {
 	} else if C.gw_adopt() != 0 {
 		return errors.New("taking over CPython: its signal handlers cannot be put back")
 	}
-	if C.gw_enable_faulthandler(C.int(o.FaultFD)) != 0 {
+	faultFD = o.FaultFD
+	if C.gw_stacks_begin(C.int(o.FaultFD)) != 0 {
 		return errors.New("starting CPython: faulthandler cannot be enabled")
 	}
 	return guardFork(o.ForkClose)

@@ -8,7 +8,6 @@ import "C"
 
 import (
 	"runtime"
-	"time"
 	"unsafe"
 
 	"gowsgi/protocol/http1"
@@ -228,54 +227,11 @@ func (t *Thread) Call(r *Request) Result {
 func (t *Thread) Interrupt(behind *Stacks) {
 	serial := t.c.serial
 	go func() {
-		behind.wait()
+		behind.Wait()
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		C.gw_interrupt(t.c, serial)
 	}()
-}
-
-// Stacks are those of all Python threads at a time, on their way to the error log.
-type Stacks struct{ written chan struct{} }
-
-// stacksWait bounds how long anything waits for stacks: who reads the log may be stuck.
-const stacksWait = 2 * time.Second
-
-// DumpStacks has Python's fault handler, which is registered for the signal sig, write
-// the stacks of all threads to the error log. That needs no GIL, nor a thread that
-// listens. It does not wait.
-func DumpStacks(sig int) *Stacks {
-	s := &Stacks{make(chan struct{})}
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		C.gw_dump_stacks(C.int(sig))
-		close(s.written)
-	}()
-	return s
-}
-
-// Written reports whether they are on the log. Of nil they are.
-func (s *Stacks) Written() bool {
-	if s == nil {
-		return true
-	}
-	select {
-	case <-s.written:
-		return true
-	default:
-		return false
-	}
-}
-
-func (s *Stacks) wait() {
-	if s.Written() {
-		return
-	}
-	select {
-	case <-s.written:
-	case <-time.After(stacksWait):
-	}
 }
 
 // Taken reports whether the application has taken the connection of the running

@@ -1,0 +1,145 @@
+#define _GNU_SOURCE
+#include "bridge.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* Stacks of a process that goes on. Python's fault handler reads the frames of other
+ * threads without the GIL, as it must when the process dies; from under a thread that
+ * runs, they may go away meanwhile, and then it dies of that. So a thread of its own
+ * takes the GIL first. Where it does not get that, some C code keeps it, no Python code
+ * runs, and the fault handler may read what it likes:
+ *
+ *   gw_stacks                                  its thread
+ *   ---------------------------------------    --------------------------------------
+ *   waits                                      waits for the GIL
+ *   is told                                <-  writes the stacks, gives the GIL back
+ *   or has waited for long enough: the         never writes
+ *   fault handler writes them
+ */
+
+/* What the fault handler has registered for GW_STACKS_SIGNAL. */
+static void (*without_gil)(int);
+
+static int ending; /* Python is: its GIL is for nobody any more */
+
+/* Threads that wait for the GIL. */
+static int waiting;
+
+struct dump {
+  int state, refs;
+  int out;  /* where the stacks go */
+  int done; /* an eventfd */
+  int ok;
+};
+
+enum { OPEN, WRITING, GIVEN_UP };
+
+static int take(struct dump *d, int state) {
+  int open = OPEN;
+  return __atomic_compare_exchange_n(&d->state, &open, state, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+static void drop(struct dump *d) {
+  if (__atomic_sub_fetch(&d->refs, 1, __ATOMIC_SEQ_CST) > 0) return;
+  close(d->done);
+  free(d);
+}
+
+/* write_stacks reports whether it wrote those of all threads, the calling one, which is
+ * at work nowhere, among them. */
+static int write_stacks(int fd) {
+  PyObject *write = gw_helper("write_stacks");
+  PyObject *out = py.PyLong_FromLong(fd);
+  PyObject *r = write && out ? py.PyObject_CallFunctionObjArgs(write, out, NULL) : NULL;
+  int ok = r != NULL;
+  py.Py_DecRef(r);
+  py.Py_DecRef(out);
+  py.Py_DecRef(write);
+  py.PyErr_Clear();
+  return ok;
+}
+
+static void *with_gil(void *arg) {
+  struct dump *d = arg;
+  int state = py.PyGILState_Ensure();
+  if (take(d, WRITING)) {
+    d->ok = write_stacks(d->out);
+    uint64_t one = 1;
+    while (write(d->done, &one, sizeof one) < 0 && errno == EINTR) {
+    }
+  }
+  py.PyGILState_Release(state);
+  drop(d);
+  __atomic_sub_fetch(&waiting, 1, __ATOMIC_SEQ_CST);
+  return NULL;
+}
+
+/* start starts with_gil, whose signals are for the other threads. */
+static int start(struct dump *d) {
+  sigset_t all, old;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &old);
+  pthread_t thread;
+  int r = pthread_create(&thread, NULL, with_gil, d);
+  pthread_sigmask(SIG_SETMASK, &old, NULL);
+  if (r == 0) pthread_detach(thread);
+  return r;
+}
+
+/* dump_with_gil reports whether the stacks are in out. */
+static int dump_with_gil(int out, int patience) {
+  if (out < 0 || __atomic_load_n(&ending, __ATOMIC_SEQ_CST)) return 0;
+  struct dump *d = calloc(1, sizeof *d);
+  if (!d) return 0;
+  d->refs = 2;
+  d->out = out;
+  d->done = eventfd(0, EFD_CLOEXEC);
+  /* Whoever still waits from the last time says enough. */
+  if (__atomic_add_fetch(&waiting, 1, __ATOMIC_SEQ_CST) > 1 || d->done < 0 || start(d) != 0) {
+    __atomic_sub_fetch(&waiting, 1, __ATOMIC_SEQ_CST);
+    if (d->done >= 0) close(d->done);
+    free(d);
+    return 0;
+  }
+  struct pollfd p = {d->done, POLLIN, 0};
+  int ready = poll(&p, 1, patience);
+  int ok = 0;
+  if (ready > 0 || !take(d, GIVEN_UP)) {
+    uint64_t n;
+    while (read(d->done, &n, sizeof n) < 0 && errno == EINTR) {
+    }
+    ok = d->ok;
+  }
+  drop(d);
+  return ok;
+}
+
+/* gw_stacks has the stacks of all Python threads written: to the file out, and returns
+ * 1, or, if the GIL is not to be had within patience milliseconds, to where the fault
+ * handler writes, and returns 0. Only one call at a time. */
+int gw_stacks(int out, int patience) {
+  if (dump_with_gil(out, patience)) return 1;
+  if (without_gil) without_gil(GW_STACKS_SIGNAL);
+  return 0;
+}
+
+/* gw_stacks_begin has the fault handler write faults to fd. Its handler for
+ * GW_STACKS_SIGNAL is for gw_stacks; the signal keeps the action it has. */
+int gw_stacks_begin(int fd) {
+  struct sigaction before, fault;
+  sigaction(GW_STACKS_SIGNAL, NULL, &before);
+  if (gw_enable_faulthandler(fd) != 0) return -1;
+  sigaction(GW_STACKS_SIGNAL, &before, &fault);
+  without_gil = fault.sa_handler;
+  return 0;
+}
+
+/* gw_stacks_end is for when Python ends. */
+void gw_stacks_end(void) { __atomic_store_n(&ending, 1, __ATOMIC_SEQ_CST); }
