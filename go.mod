@@ -2,6 +2,9 @@ module gowsgi
 
 go 1.26.0
 
+// What make builds there may have Go files of others.
+ignore ./build
+
 require (
 	github.com/BurntSushi/toml v1.6.0
 	github.com/rs/zerolog v1.35.1
