@@ -22,17 +22,28 @@ func pidOn(t testing.TB, c *gowsgitest.Conn) int {
 	return n
 }
 
-// dialWorker returns a kept connection that the worker pid owns.
-func dialWorker(t testing.TB, s *gowsgitest.Server, pid int) *gowsgitest.Conn {
+// dialWorker returns a kept connection that the worker pid owns. Of connections that
+// come one after the other an idle worker may get all; of several at a time it does not.
+func dialWorker(t testing.TB, s *gowsgitest.Server, pid int) (found *gowsgitest.Conn) {
 	t.Helper()
-	for range 1000 {
-		c := s.Dial()
-		if pidOn(t, c) == pid {
-			return c
+	if !gowsgitest.Eventually(func() bool {
+		var burst [8]*gowsgitest.Conn
+		for i := range burst {
+			burst[i] = s.Dial()
+			sendGet(burst[i], "/pid")
 		}
+		for _, c := range burst {
+			if r := c.Response("GET"); found == nil && r.Body == strconv.Itoa(pid) {
+				found = c
+			} else {
+				c.Close()
+			}
+		}
+		return found != nil
+	}) {
+		t.Fatalf("worker %d takes no connection", pid)
 	}
-	t.Fatalf("worker %d takes no connection", pid)
-	return nil
+	return found
 }
 
 func sendGet(c *gowsgitest.Conn, target string) {
