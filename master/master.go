@@ -53,6 +53,9 @@ type Options struct {
 	HostImage    func() []byte
 	// Starter is whoever waits for the start, if somebody does. Optional.
 	Starter Starter
+	// Settled is called when the service runs and what the start has left is not needed
+	// any more. Optional.
+	Settled func()
 	// SetTitle shows the process title. Optional.
 	SetTitle func(title string)
 }

@@ -56,6 +56,9 @@ func (m *Master) announce() {
 		m.announced = true
 		// What the start has left is not needed any more.
 		debug.FreeOSMemory()
+		if m.opts.Settled != nil {
+			m.opts.Settled()
+		}
 		m.notify("READY=1")
 	}
 }

@@ -18,7 +18,6 @@ import (
 	"gowsgi/protocol/ipc"
 	"gowsgi/protocol/proxy"
 	"gowsgi/protocol/wsgi"
-	"gowsgi/worker/python"
 )
 
 // Times and sizes that are not settings.
@@ -63,8 +62,9 @@ type engine struct {
 	slot  *ipc.Slot
 	// access is nil without an access log that Go writes, pyLog without one that Python
 	// does.
-	access *accesslog.Log
-	pyLog  *pyLog
+	access    *accesslog.Log
+	pyLog     *pyLog
+	stacksLog *stacksLog
 	// stats is nil without a statsd daemon.
 	stats     *statsd.Client
 	headerMap wsgi.HeaderMap
@@ -139,7 +139,7 @@ type engine struct {
 	// unwound is when the last call that was timed out has had its time to end.
 	unwound int64
 	// stacks are those of the timeout before, nil without one.
-	stacks *python.Stacks
+	stacks *stacks
 	// onlyStuck: nothing is left to drain but calls that were timed out.
 	onlyStuck bool
 	// topAt is when the listeners were looked at last.
@@ -187,6 +187,7 @@ func newEngine(cfg *config.Config, log zerolog.Logger, slot *ipc.Slot) (*engine,
 	e.flush.wait, e.linger.wait = e.sendPace.wait, int64(lingerWait)
 	e.waiting.wait = limit(cfg.QueueTimeout)
 	e.lists = [...]*deadlines{&e.head, &e.body, &e.idling, &e.flush, &e.linger, &e.waiting}
+	e.stacksLog = &stacksLog{fd: 2}
 	e.watcher.init(e.rules.Fields)
 	e.logTo(nil, nil)
 	var err error

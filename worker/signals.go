@@ -58,18 +58,6 @@ func (p *process) handleSignals(reopen chan os.Signal) {
 	}
 }
 
-// showStacks writes, from now on, the stacks of the Python threads to the error log for
-// every ipc.StacksSignal; what comes while some are written counts once.
-func showStacks() {
-	asked := make(chan os.Signal, 1)
-	signal.Notify(asked, ipc.StacksSignal)
-	go func() {
-		for range asked {
-			python.DumpStacks().Wait()
-		}
-	}()
-}
-
 // watchParent drains when the master is gone: nobody would replace this worker,
 // or end it.
 func (p *process) watchParent(gone chan struct{}) {

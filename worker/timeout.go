@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gowsgi/internal/logging"
-	"gowsgi/worker/python"
 )
 
 // What happens to a call that takes longer than timeout. The thread cannot be
@@ -135,7 +134,7 @@ func (e *engine) checkCalls(now int64) {
 	// With a worker_abort hook they are shown behind what it says, and once is enough.
 	hooked := e.cfg.HasHook("worker_abort")
 	if !hooked {
-		e.stacks = python.DumpStacks()
+		e.stacks = e.stacksLog.write()
 	}
 	for _, l := range late {
 		e.cutOff(l, !hooked)
@@ -181,7 +180,7 @@ func (e *engine) cutOff(l lateCall, raise bool) {
 		_ = unix.Shutdown(c.fd, unix.SHUT_RDWR)
 	}
 	if raise { // a worker_abort hook runs in Python code, and soon
-		t.py.Interrupt(e.stacks)
+		t.py.Interrupt(e.stacks.wait)
 	}
 	e.group.timedOut(l.took)
 }
@@ -189,7 +188,7 @@ func (e *engine) cutOff(l lateCall, raise bool) {
 // stuckForGood reports whether calls that have timed out have had the time to act on
 // the exception, and the log that to take their stacks.
 func (e *engine) stuckForGood(now int64) bool {
-	return now >= e.unwound && (e.stacks.Written() || now >= e.unwound+int64(stacksPatience))
+	return now >= e.unwound && (e.stacks.done() || now >= e.unwound+int64(stacksPatience))
 }
 
 // stuckCalls returns how many calls are timed out and have not returned.

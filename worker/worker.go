@@ -46,6 +46,7 @@ type process struct {
 	access   *accesslog.Log // nil without one
 	pyLog    *pyLog         // nil unless Python writes the log
 	outlets  outlet.Outlets
+	stacks   *stacksLog
 	loops    loops
 	main     *thread
 	// processors is GOMAXPROCS while the worker serves: two more than application
@@ -223,7 +224,8 @@ func (p *process) startPython() error {
 		},
 	})
 	if err == nil {
-		showStacks()
+		p.stacks = &stacksLog{fd: p.errorLog.Fd()}
+		p.stacks.onSignal()
 	}
 	return err
 }
@@ -312,7 +314,7 @@ func (p *process) addLoop(group *group) error {
 	}
 	e.siblings.init(ipc.FDHandoffRead, ipc.FDHandoffWrite, p.parent.board, boot.Slot)
 	e.script = os.Getenv("SCRIPT_NAME")
-	e.pyLog = p.pyLog
+	e.pyLog, e.stacksLog = p.pyLog, p.stacks
 	e.logTo(p.access, p.outlets.Statsd)
 	p.loops = append(p.loops, e)
 	return nil
@@ -385,6 +387,7 @@ func (p *process) serve() int {
 // ready tells the master that the worker serves.
 func (p *process) ready() {
 	runtime.GOMAXPROCS(p.processors)
+	python.ForgetFilePages()
 	p.parent.tell(ipc.Message{Kind: ipc.KindReady})
 	if p.pyLog != nil {
 		go p.pyLog.run() // closePyLog ends it

@@ -77,6 +77,7 @@ func run(title *sys.Title, stdout, stderr io.Writer) int {
 			return python.SpawnerImage(p.Library, p.Executable)
 		},
 		HostImage: python.HostImage,
+		Settled:   python.ForgetFilePages,
 		SetTitle:  title.Set,
 	}
 	master.KeepInherited(opts.Environ)

@@ -172,6 +172,9 @@ void gw_set_title(const char *text, size_t n);
 extern int gw_hosted;
 int gw_held(int sig);
 
+/* pages.c */
+void gw_forget_file_pages(void);
+
 /* holes.c */
 void gw_fill_holes(int pools);
 

@@ -72,7 +72,6 @@ func Start(o Options) error {
 	} else if C.gw_adopt() != 0 {
 		return errors.New("taking over CPython: its signal handlers cannot be put back")
 	}
-	faultFD = o.FaultFD
 	if C.gw_stacks_begin(C.int(o.FaultFD)) != 0 {
 		return errors.New("starting CPython: faulthandler cannot be enabled")
 	}

@@ -221,13 +221,13 @@ func (t *Thread) Call(r *Request) Result {
 }
 
 // Interrupt raises an exception in the thread, if it is still in the call it is in
-// now, as soon as it runs Python code: behind the stacks that are being written until
-// then, which show where it was. It does not wait for that, nor for the GIL, which C
-// code may keep for ever. The caller knows that the call has not returned.
-func (t *Thread) Interrupt(behind *Stacks) {
+// now, as soon as it runs Python code, but not before ready has returned. It does not
+// wait for that, nor for the GIL, which C code may keep for ever. The caller knows that
+// the call has not returned.
+func (t *Thread) Interrupt(ready func()) {
 	serial := t.c.serial
 	go func() {
-		behind.Wait()
+		ready()
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		C.gw_interrupt(t.c, serial)
