@@ -20,10 +20,11 @@ type stacks struct{ written chan struct{} }
 const (
 	// stacksWait bounds how long anything waits for stacks: who reads the log may be
 	// stuck.
-	stacksWait = 2 * time.Second
+	stacksWait = 4 * time.Second
 	// gilPatience is how long the GIL may be kept from who wants to look at stacks. A
-	// thread that runs Python code gives it away every 5 ms.
-	gilPatience = 300 * time.Millisecond
+	// thread that runs Python code gives it away every 5 ms; on a busy machine it has
+	// to come to run, though.
+	gilPatience = 1500 * time.Millisecond
 )
 
 // stacksLog is where the worker writes stacks to: the error log.

@@ -1,6 +1,9 @@
 package worker
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestWithoutWriter(t *testing.T) {
 	const others = `Thread 0x00007f1 (most recent call first):
@@ -16,7 +19,8 @@ Thread 0x00007f3 (most recent call first):
 		if got := string(withoutWriter([]byte(writer + others))); got != others {
 			t.Errorf("got:\n%s\nwant:\n%s", got, others)
 		}
-		first, rest := others[:87], others[87:]
+		i := strings.Index(others, "\n\n") + 2
+		first, rest := others[:i], others[i:]
 		if got := string(withoutWriter([]byte(first + writer + rest))); got != others {
 			t.Errorf("in the middle, got:\n%s\nwant:\n%s", got, others)
 		}

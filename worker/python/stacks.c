@@ -20,8 +20,8 @@
  *   ---------------------------------------    --------------------------------------
  *   waits                                      waits for the GIL
  *   is told                                <-  writes the stacks, gives the GIL back
- *   or has waited for long enough: the         never writes
- *   fault handler writes them
+ *   or has waited for long enough: the         if it gets the GIL now, keeps it until
+ *   fault handler writes them                  they are written
  */
 
 /* What the fault handler has registered for GW_STACKS_SIGNAL. */
@@ -39,7 +39,12 @@ struct dump {
   int ok;
 };
 
-enum { OPEN, WRITING, GIVEN_UP };
+/* OPEN -> WRITING, by the thread; or OPEN -> GIVEN_UP -> WRITTEN, without it. */
+enum { OPEN, WRITING, GIVEN_UP, WRITTEN };
+
+/* How long the thread keeps the GIL for the fault handler's sake, at most: 2 s. Who
+ * reads the log may be stuck. */
+enum { PAUSE_US = 1000, PAUSES = 2000 };
 
 static int take(struct dump *d, int state) {
   int open = OPEN;
@@ -75,6 +80,8 @@ static void *with_gil(void *arg) {
     while (write(d->done, &one, sizeof one) < 0 && errno == EINTR) {
     }
   }
+  for (int i = 0; i < PAUSES && __atomic_load_n(&d->state, __ATOMIC_SEQ_CST) == GIVEN_UP; i++)
+    usleep(PAUSE_US);
   py.PyGILState_Release(state);
   drop(d);
   __atomic_sub_fetch(&waiting, 1, __ATOMIC_SEQ_CST);
@@ -93,11 +100,18 @@ static int start(struct dump *d) {
   return r;
 }
 
-/* dump_with_gil reports whether the stacks are in out. */
-static int dump_with_gil(int out, int patience) {
-  if (out < 0 || __atomic_load_n(&ending, __ATOMIC_SEQ_CST)) return 0;
+static int write_without_gil(void) {
+  if (without_gil) without_gil(GW_STACKS_SIGNAL);
+  return 0;
+}
+
+/* gw_stacks has the stacks of all Python threads written: to the file out, and returns
+ * 1, or, if the GIL is not to be had within patience milliseconds, to where the fault
+ * handler writes, and returns 0. Only one call at a time. */
+int gw_stacks(int out, int patience) {
+  if (out < 0 || __atomic_load_n(&ending, __ATOMIC_SEQ_CST)) return write_without_gil();
   struct dump *d = calloc(1, sizeof *d);
-  if (!d) return 0;
+  if (!d) return write_without_gil();
   d->refs = 2;
   d->out = out;
   d->done = eventfd(0, EFD_CLOEXEC);
@@ -106,7 +120,7 @@ static int dump_with_gil(int out, int patience) {
     __atomic_sub_fetch(&waiting, 1, __ATOMIC_SEQ_CST);
     if (d->done >= 0) close(d->done);
     free(d);
-    return 0;
+    return write_without_gil();
   }
   struct pollfd p = {d->done, POLLIN, 0};
   int ready = poll(&p, 1, patience);
@@ -116,18 +130,12 @@ static int dump_with_gil(int out, int patience) {
     while (read(d->done, &n, sizeof n) < 0 && errno == EINTR) {
     }
     ok = d->ok;
+  } else {
+    write_without_gil();
+    __atomic_store_n(&d->state, WRITTEN, __ATOMIC_SEQ_CST);
   }
   drop(d);
   return ok;
-}
-
-/* gw_stacks has the stacks of all Python threads written: to the file out, and returns
- * 1, or, if the GIL is not to be had within patience milliseconds, to where the fault
- * handler writes, and returns 0. Only one call at a time. */
-int gw_stacks(int out, int patience) {
-  if (dump_with_gil(out, patience)) return 1;
-  if (without_gil) without_gil(GW_STACKS_SIGNAL);
-  return 0;
 }
 
 /* gw_stacks_begin has the fault handler write faults to fd. Its handler for
