@@ -177,6 +177,9 @@ func (e *engine) unwatch(c *conn) {
 
 // close ends c for its client, and records what that leaves unfinished.
 func (e *engine) close(c *conn) {
+	if c.held {
+		e.sendAllHeld()
+	}
 	e.settleLeft(c, accesslog.Aborted)
 	if c.state != closed && atomic.LoadUint32(e.forks) != 0 {
 		// A child of the application may hold a copy of the descriptor, and the

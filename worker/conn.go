@@ -79,6 +79,7 @@ type conn struct {
 	out    *output
 	shared bool
 	behind bool // the thread's: out may hold something, shared or not
+	held   bool // a response is held back, see holding
 	// lost is the loop's: how it ended when it sent; OK: not.
 	lost accesslog.Outcome
 

@@ -143,7 +143,8 @@ type engine struct {
 	// onlyStuck: nothing is left to drain but calls that were timed out.
 	onlyStuck bool
 	// topAt is when the listeners were looked at last.
-	topAt int64
+	topAt   int64
+	holding holding
 	// refused counts requests answered 503 since refusedLog's last line; the next
 	// may come at refusedLog.
 	refused    int
@@ -258,8 +259,7 @@ func (e *engine) run(t *thread) {
 			// Before anything else: the watcher leads through long calls only. If
 			// it went on for as long as requests wait, every one of them would cost
 			// a switch between two threads.
-			e.epoch++
-			e.leader = t
+			e.takeLead(t)
 		case len(e.ready) > 0:
 			e.takeIn()
 			e.serveReady(t)
@@ -309,6 +309,13 @@ func (e *engine) mayLead(t *thread) bool {
 		e.leader.record.Started() != 0 && e.clock.Now()-t.start >= int64(shortCall) && t.start != 0
 }
 
+// takeLead makes t the leader in the place of one that is in a call, or nobody.
+func (e *engine) takeLead(t *thread) {
+	e.sendAllHeld()
+	e.epoch++
+	e.leader = t
+}
+
 // park waits until the watcher makes t the leader, or all is over.
 func (e *engine) park(t *thread) {
 	t.start = 0
@@ -336,6 +343,8 @@ func (e *engine) turn(t *thread) {
 	n := e.conns.poll(t.events[:])
 	if n > 0 {
 		e.dispatch(t, t.events[:n])
+		t.pace.reset()
+		e.sendAllHeld()
 		if e.leader != t || now-e.topAt < int64(topEvery) {
 			return
 		}

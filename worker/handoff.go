@@ -76,7 +76,7 @@ func (h *handoff) last() bool {
 // state that can travel or the queue does not take it.
 func (e *engine) handOff(c *conn) bool {
 	h := &e.siblings
-	if c.n > handoffMax || c.chunked || c.listener > 255 {
+	if c.n > handoffMax || c.chunked || c.held || c.listener > 255 {
 		return false
 	}
 	h.buf[0], h.buf[1] = ipc.HandoffVersion, byte(c.listener)

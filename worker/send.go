@@ -25,6 +25,10 @@ func (t *thread) send(a, b []byte, mayBlock bool) python.Code {
 		if len(a)+len(b) == 0 {
 			return python.OK
 		}
+		if t.holdNext {
+			t.held = a
+			return python.OK
+		}
 		n, errno := writeBoth(c.fd, a, b)
 		if errno != 0 && errno != unix.EAGAIN && errno != unix.EINTR {
 			c.gone = true

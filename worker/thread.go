@@ -60,6 +60,12 @@ type thread struct {
 	inputErr   *http1.Error // why content could not be read
 	out        []byte       // scratch for heads and small responses
 
+	// holdNext: what is sent next is the whole rest of the response, and may be held;
+	// held is that, in out.
+	holdNext bool
+	held     []byte
+	pace     pacer
+
 	common      []byte // "Server" and "Date" lines
 	commonUntil int64  // ipc.Clock time
 	scribe      scribe
@@ -70,7 +76,7 @@ type thread struct {
 const smallBody = 16 << 10
 
 func newThread(e *engine, record *ipc.Thread) *thread {
-	t := &thread{e: e, record: record, wake: make(chan struct{}, 1)}
+	t := &thread{e: e, record: record, wake: make(chan struct{}, 1), pace: newPacer()}
 	t.py = python.NewThread(t, e.rules.Fields)
 	t.head = &t.py.Head
 	t.lent = python.Alloc(128)
@@ -128,6 +134,7 @@ func (t *thread) yield() {
 func (t *thread) begin(c *conn) {
 	t.c = c
 	t.start = t.e.clock.Now()
+	t.pace.called(t.start)
 	t.headSent, t.complete, t.cut, t.sent = false, false, false, 0
 	t.concluded, t.inPython = false, false
 	t.bodyWait, t.inputErr = 0, nil

@@ -85,15 +85,15 @@ func (e *engine) look() {
 	if start == 0 || e.clock.Now()-start < int64(shortCall/2) {
 		return
 	}
-	e.epoch++
+	e.holding.from = e.clock.Now() + int64(holdAgain)
 	if n := len(e.idle); n > 0 {
 		next := e.idle[n-1]
 		e.idle = e.idle[:n-1]
-		e.leader = next
+		e.takeLead(next)
 		next.wake <- struct{}{}
 		return
 	}
-	e.leader = e.watcher.lead
+	e.takeLead(e.watcher.lead)
 	e.stand()
 }
 
@@ -139,6 +139,7 @@ func (e *engine) dispatch(t *thread, events []unix.EpollEvent) {
 		}
 		switch c.state {
 		case reading:
+			t.pace.more = i+1 < len(events)
 			e.input(t, c)
 		case flushing:
 			e.output(t, c)

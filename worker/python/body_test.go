@@ -93,6 +93,24 @@ func testWrite(t *testing.T, py *interp) {
 	}
 }
 
+// testEnds: nothing of the application runs behind a list or a tuple; behind anything
+// else its close method does.
+func testEnds(t *testing.T, py *interp) {
+	for source, want := range map[string]bool{
+		"return [b'a']":            true,
+		"return (b'a',)":           true,
+		"return Iterator([b'a'])":  false,
+		"return (x for x in b'a')": false,
+		"class L(list):\n def close(self): pass\nreturn L([b'a'])": false,
+	} {
+		ends := false
+		py.run(t, begin+source, &recorder{onWrite: func([]byte, bool) { ends = py.main.py.Ends() }})
+		if ends != want {
+			t.Errorf("%s: %v, want %v", source, ends, want)
+		}
+	}
+}
+
 // testClose: close is called once, whatever happened (PEP 3333, Specification
 // Details); what it raises is reported beside what was raised before.
 func testClose(t *testing.T, py *interp) {

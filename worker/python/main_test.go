@@ -87,6 +87,7 @@ var cases = []struct {
 	{"early hints", testEarlyHints},
 	{"iterables", testIterables},
 	{"write", testWrite},
+	{"ends", testEnds},
 	{"close", testClose},
 	{"exceptions", testExceptions},
 	{"gone", testGone},

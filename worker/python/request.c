@@ -496,6 +496,7 @@ static int send_part(gw_thread *t, PyObject *item, int last) {
 static int send_all(gw_thread *t, PyObject *iterable, PyObject *type) {
   PyObject *only = one_part(iterable, type);
   if (only) {
+    t->ends = !gw_hooked && (type == list_type || type == tuple_type);
     int r = send_part(t, only, 1);
     py.Py_DecRef(only);
     return r;
@@ -642,7 +643,7 @@ int gw_call(gw_thread *t) {
   gw_watch_wake();
   py.PyEval_RestoreThread(t->tstate);
   current = t;
-  t->taken = 0;
+  t->taken = t->ends = 0;
   t->ident = py.PyThread_get_thread_ident();
   t->call = py.PyType_GenericAlloc(call_type, 0);
   if (t->call) {

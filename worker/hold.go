@@ -1,0 +1,142 @@
+package worker
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// To send a response wakes whoever waits for it, which on one machine costs as much as a
+// short call does. So while one short call follows the other, as fast as events come,
+// complete small responses are held back and sent together, as the loop turns:
+//
+//	dispatch   call, call, call ...     send, send, send ...   next turn
+//
+// Nobody waits for long: what is held is sent when it is holdMost old, and when the
+// leader is found in a long call; after one of these nothing is held for a while. And
+// only what nothing can follow is: a list or tuple has no close method, which might
+// do half of the work.
+
+const (
+	// holdMost is how long responses are held at most, but for a call that suddenly
+	// takes long: then until the watch tells, some milliseconds.
+	holdMost = 500 * time.Microsecond
+	// shortGap is the most from one call to the next for responses to be held.
+	shortGap = 50 * time.Microsecond
+	// holdAgain is how long after a long call nothing is held.
+	holdAgain = time.Second
+)
+
+// holding is what an engine holds back. Its mutex guards it.
+type holding struct {
+	responses []heldResponse
+	bytes     []byte
+	since     int64 // start of the first one's call
+	// from is when responses may be held, after a long call.
+	from int64
+}
+
+// heldResponse is a whole response, bytes[off:end], for c.
+type heldResponse struct {
+	c        *conn
+	gen      int32
+	off, end int
+}
+
+// pacer knows how fast the calls of a thread follow each other. It is the thread's.
+type pacer struct {
+	gap  int64 // nanoseconds from the start of one to that of the next, of one batch
+	last int64 // start of the last one of this batch; 0: there was none
+	more bool  // more events of the batch follow
+}
+
+func newPacer() pacer { return pacer{gap: never} }
+
+// called notes that a call starts.
+func (p *pacer) called(now int64) {
+	if p.last != 0 {
+		p.gap = now - p.last
+	}
+	p.last = now
+}
+
+func (p *pacer) reset() { p.last, p.more = 0, false }
+
+// mayHold reports whether the response of the running call may be held if it is whole.
+// What it is asked of is the thread's.
+func (t *thread) mayHold(size int) bool {
+	return t.pace.more && t.pace.gap <= int64(shortGap) && size <= smallBody &&
+		t.c.keepAlive && !t.c.behind && t.ends()
+}
+
+// hold takes over the response the thread has kept back, when the call is over; the
+// mutex is held. If there is a reason not to wait, it is sent at once.
+func (e *engine) hold(t *thread, c *conn) {
+	b := t.held
+	t.held = nil
+	if c.broken() {
+		return
+	}
+	_, end := c.content()
+	if e.leader != t || t.start < e.holding.from || c.n > end || !c.keepAlive {
+		e.sendHeld(c, b)
+		return
+	}
+	h := &e.holding
+	if len(h.responses) == 0 {
+		h.since = t.start
+	}
+	off := len(h.bytes)
+	h.bytes = append(h.bytes, b...)
+	h.responses = append(h.responses, heldResponse{c, c.gen, off, len(h.bytes)})
+	c.held = true
+}
+
+// sendAllHeld sends what is held. A connection that is not worth going on with is
+// closed.
+func (e *engine) sendAllHeld() {
+	h := &e.holding
+	responses, bytes := h.responses, h.bytes
+	h.responses, h.bytes = nil, nil // of closing connections others may come of it
+	for _, r := range responses {
+		c := r.c
+		if c.gen != r.gen || !c.held {
+			continue
+		}
+		c.held = false
+		e.sendHeld(c, bytes[r.off:r.end])
+		switch {
+		case c.gone:
+			e.close(c)
+		case c.out != nil:
+			c.state = flushing
+			c.waitIn(&e.flush, e.clock.Now())
+			e.watch(c, unix.EPOLLOUT)
+		}
+	}
+	clear(responses)
+	h.responses, h.bytes = responses[:0], bytes[:0]
+}
+
+// sendHeld sends a response of c. Its end is on record: what is not taken at once is the
+// loop's to send.
+func (e *engine) sendHeld(c *conn, b []byte) {
+	n, errno := rawSend(c.fd, b)
+	switch {
+	case errno == unix.EAGAIN || errno == unix.EINTR:
+		n = 0
+	case errno != 0:
+		e.log.Debug().Msg("Ignored premature client disconnection.")
+		c.gone = true
+		return
+	}
+	if n < len(b) {
+		c.out = newOutput(c.fd, e.clock.Now())
+		c.out.add(b[n:], &e.bufs)
+	}
+}
+
+// overdue reports whether something has been held for holdMost.
+func (h *holding) overdue(now int64) bool {
+	return len(h.responses) > 0 && now-h.since >= int64(holdMost)
+}
