@@ -1,7 +1,9 @@
 package integration
 
 import (
+	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -49,6 +51,46 @@ func TestStartDirectory(t *testing.T) {
 	for _, args := range [][]string{{}, {"--preload"}, {"-c", "conf.py"}} {
 		args := append([]string{"--check-config", "--chdir", "data", "app"}, args...)
 		r := gowsgitest.Run(t, gowsgitest.Config{Dir: dir, NoBind: true, Args: args})
+		if r.Code != 0 || r.Stderr != "" {
+			t.Errorf("%q: got exit %d, %q", args, r.Code, r.Stderr)
+		}
+	}
+}
+
+// TestStartDirectoryFirst: a --chdir directory that is on sys.path already, by
+// PYTHONPATH, is not put there again, and then that of the start is before it, in
+// every way to come to Python.
+func TestStartDirectoryFirst(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	data := filepath.Join(dir, "data")
+	mkdir(t, data)
+	write(t, dir, "app.py", "import both\n"+version(1))
+	write(t, dir, "both.py", "")
+	write(t, data, "both.py", "1/0\n")
+	write(t, dir, "conf.py", "")
+	for _, args := range [][]string{{}, {"--preload"}, {"-c", "conf.py"}} {
+		s := gowsgitest.Start(t, gowsgitest.Config{Dir: dir, Args: append(args, "--chdir", "data", "app"), Env: []string{"PYTHONPATH=" + data}})
+		s.GetOK("/")
+		if code := s.Stop(); code != 0 {
+			t.Errorf("%q: exit code %d", args, code)
+		}
+	}
+}
+
+// TestStartDirectoryByLink: the directory of the start is on sys.path once, by the
+// name the shell has for it, also for a configuration file.
+func TestStartDirectoryByLink(t *testing.T) {
+	t.Parallel()
+	dir, link := t.TempDir(), filepath.Join(t.TempDir(), "current")
+	if err := os.Symlink(dir, link); err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, "app.py", "import sys\nassert "+strconv.Quote(link)+" in sys.path and "+strconv.Quote(dir)+" not in sys.path\n"+version(1))
+	write(t, dir, "conf.py", "")
+	for _, args := range [][]string{{"app"}, {"-c", "conf.py", "app"}} {
+		args := append([]string{"--check-config"}, args...)
+		r := gowsgitest.Run(t, gowsgitest.Config{Dir: link, NoBind: true, Args: args, Env: []string{"PWD=" + link}})
 		if r.Code != 0 || r.Stderr != "" {
 			t.Errorf("%q: got exit %d, %q", args, r.Code, r.Stderr)
 		}

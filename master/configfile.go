@@ -43,7 +43,10 @@ func Execute(ctx context.Context, f *config.File, o *Options) (*Executed, error)
 	if err != nil {
 		return nil, err
 	}
-	order := &ipc.Order{Order: ipc.OrderRead, Argv: o.Args, File: f.Text, Path: f.Path, Module: f.Module}
+	order := &ipc.Order{
+		Order: ipc.OrderRead, Argv: o.Args, StartDir: o.Dir,
+		File: f.Text, Path: f.Path, Module: f.Module,
+	}
 	report, err := p.Do(ctx, order, func(ipc.Report) {})
 	e := &Executed{python: python, spawner: p}
 	if err == nil {

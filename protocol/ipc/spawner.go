@@ -57,8 +57,8 @@ const (
 // Order is what the master wants of a spawner.
 type Order struct {
 	Order string `json:"order"`
-	// For OrderPrepare: sys.argv, the directory to be in, directories for
-	// sys.path, KEY=VALUE for the environment, the log's level, and the titles of
+	// For OrderPrepare: sys.argv, the directory to be in, that of the start and
+	// others for sys.path, KEY=VALUE for the environment, the log's level, and the titles of
 	// the spawner and of its workers.
 	Argv        []string `json:"argv,omitempty"`
 	Chdir       string   `json:"chdir,omitempty"`
@@ -81,7 +81,7 @@ type Order struct {
 	// Settings is what server.cfg shows, for both; State is that of an earlier spawner.
 	Settings map[string]any    `json:"settings,omitempty"`
 	State    map[string]string `json:"state,omitempty"`
-	// For OrderRead, with Argv: what messages call the file, and where it is.
+	// For OrderRead, with Argv and StartDir: what messages call the file, and where it is.
 	File string `json:"file,omitempty"`
 	Path string `json:"path,omitempty"`
 	// For OrderFork: the worker's age, and the pid of the one it is to replace.

@@ -133,12 +133,10 @@ def _prepare(order):
     sys.argv = order["argv"]
     _gowsgi.set_loglevel(order.get("loglevel", "info"))
     os.chdir(order["chdir"])
-    for directory in [order["chdir"]] + (order.get("pythonpath", [])):
+    start = order.get("start_dir", order["chdir"])
+    for directory in [start, order["chdir"]] + order.get("pythonpath", []):
         if directory not in sys.path:
             sys.path.insert(0, directory)
-    start = order.get("start_dir", order["chdir"])
-    if start not in sys.path:
-        sys.path.insert(sys.path.index(order["chdir"]) + 1, start)
     for entry in order.get("env", []):
         name, _, value = entry.partition("=")
         os.environ[name] = value
@@ -160,7 +158,8 @@ def _read(order):
     """Executes the configuration file and returns its names (gunicorn:
     Application.get_config_from_filename)."""
     sys.argv = order["argv"]
-    directory = os.getcwd()
+    # As the shell names it, by its links, and not as os.getcwd() does.
+    directory = order.get("start_dir") or os.getcwd()
     if directory not in sys.path:
         sys.path.insert(0, directory)
     import importlib
