@@ -90,7 +90,7 @@ func (f *File) name(dir, text, source string) error {
 	if f.Path == os.DevNull {
 		return nil
 	}
-	if _, err := os.Stat(f.Path); err != nil {
+	if _, err := os.Stat(f.Path); err != nil || text == "" {
 		return &Error{Setting: "config", Value: f.Text, Reason: quote(text) + " doesn't exist", Source: source, complete: true}
 	}
 	f.Kind = FilePython

@@ -43,6 +43,7 @@ func TestFile(t *testing.T) {
 		{name: "no file wanted", dir: "both", args: []string{"-c", "/dev/null"},
 			want: File{Text: "/dev/null", Path: "/dev/null", Chdir: in("both")}},
 		{name: "missing", dir: "none", args: []string{"-c", "x.py"}, err: "'x.py' doesn't exist"},
+		{name: "no name", dir: "none", args: []string{"-c", "file:"}, err: "'' doesn't exist"},
 		{name: "missing, by a variable", dir: "py", env: map[string]string{"GUNICORN_CMD_ARGS": "-c file:x.py"}, err: "GUNICORN_CMD_ARGS: 'x.py' doesn't exist"},
 		{name: "the command line first", dir: "none", args: []string{"-c", "python:a"}, env: map[string]string{"GUNICORN_CMD_ARGS": "-c python:b", "GOWSGI_CMD_ARGS": "-c python:c"},
 			want: File{Kind: FileModule, Text: "python:a", Module: "a", Chdir: in("none")}},

@@ -86,10 +86,9 @@ func (id Identity) Differs() bool {
 // system calls.
 const maxID = 1<<32 - 2
 
+// parseUser refuses an empty text, as gunicorn does: who was to be named must not
+// become root.
 func parseUser(s string) (User, error) {
-	if s == "" {
-		return User{}, nil
-	}
 	u := User{Text: s, GID: -1}
 	var found *user.User
 	if isNumber(s) {
@@ -122,10 +121,7 @@ func parseUser(s string) (User, error) {
 }
 
 func parseGroup(s string) (Group, error) {
-	switch {
-	case s == "":
-		return Group{}, nil
-	case isNumber(s):
+	if isNumber(s) {
 		n, err := strconv.ParseUint(s, 10, 32)
 		if err != nil || n > maxID {
 			return Group{}, fmt.Errorf("must not be more than %d", maxID)
@@ -140,7 +136,7 @@ func parseGroup(s string) (Group, error) {
 	return Group{Text: s, GID: gid}, err
 }
 
-func isNumber(s string) bool { return strings.Trim(s, "0123456789") == "" }
+func isNumber(s string) bool { return s != "" && digits(s) }
 
 // noSuch is gunicorn's message for a name the database does not have, or what
 // went wrong in asking.

@@ -59,6 +59,8 @@ func TestParseIdentity(t *testing.T) {
 	for _, tt := range []struct{ args, want string }{
 		{"-u no-such-user", "No such user: 'no-such-user'"},
 		{"-g no-such-group", "No such group: 'no-such-group'"},
+		{"--user=", "No such user: ''"},
+		{"--group=", "No such group: ''"},
 		{"-u 4294967295", "invalid value for user: '4294967295': must not be more than 4294967294"},
 		{"-g 99999999999999999999", "must not be more than"},
 		{"-m 01000", "invalid value for umask: '01000': must not be more than 0777"},

@@ -107,6 +107,9 @@ func (c *Config) complete(dir string, origins map[*setting]string) error {
 	if err := c.checkLogFiles(); err != nil {
 		return err
 	}
+	if err := c.checkSyslog(origins); err != nil {
+		return err
+	}
 	c.Python = pythonFrom(dir, c.Python)
 	return c.completeExtraFiles()
 }

@@ -120,6 +120,15 @@ func TestFileTypes(t *testing.T) {
 		{"user", nil, "None"},
 		{"group", true, "conf.py: invalid value for group: True: must be a string"},
 		{"user", "nobody here", "conf.py: No such user: 'nobody here'"},
+		{"user", "", "conf.py: No such user: ''"},
+		{"group", "", "conf.py: No such group: ''"},
+		{"group", nil, "None"},
+		{"header_map", nil, "refuse"},
+		{"header_map", "", "conf.py: invalid value for header_map: '': must be one of drop, refuse, dangerous"},
+		{"syslog_addr", nil, "None"},
+		{"syslog_addr", "localhost", "localhost"},
+		{"syslog_facility", nil, "None"},
+		{"raw_env", map[string]any{"A": "1"}, "conf.py: invalid value for raw_env: {'A': '1'}: must be a list of strings"},
 		{"umask", json.Number("18"), "18"},
 		{"umask", "022", "18"},
 		{"forwarded_allow_ips", "*", "['*']"},
@@ -163,6 +172,29 @@ func TestFileIsCheckedWhole(t *testing.T) {
 	t.Parallel()
 	_, err := merge(t, "-w 2 app", nil, map[string]any{"workers": "many"})
 	wantError(t, err, 1, "conf.py: invalid value for workers: 'many': not a valid int")
+}
+
+// TestFileSyslog: where messages are to go matters once they are sent.
+func TestFileSyslog(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		setting string
+		value   any
+		want    string
+	}{
+		{"syslog_addr", nil, "conf.py: invalid value for syslog_addr: '': must begin with udp://, tcp:// or unix://"},
+		{"syslog_addr", "h:514", "conf.py: invalid value for syslog_addr: 'h:514': must begin with udp://, tcp:// or unix://"},
+		{"syslog_addr", "unix:///dev/log#raw", "conf.py: invalid value for syslog_addr: 'unix:///dev/log#raw': a unix socket is #dgram or #stream, not #raw"},
+		{"syslog_facility", nil, "conf.py: invalid value for syslog_facility: '': unknown facility name"},
+		{"syslog_facility", "local8", "conf.py: invalid value for syslog_facility: 'local8': unknown facility name"},
+	} {
+		values := map[string]any{tt.setting: tt.value}
+		if _, err := merge(t, "app", nil, values); err != nil {
+			t.Errorf("%s = %v without syslog: got %v", tt.setting, tt.value, err)
+		}
+		_, err := merge(t, "--log-syslog app", nil, values)
+		wantError(t, err, 1, tt.want)
+	}
 }
 
 func TestFileActions(t *testing.T) {

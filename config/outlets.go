@@ -10,16 +10,29 @@ import (
 	"gowsgi/internal/syslog"
 )
 
-func parseSyslogAddr(s string) (string, error) {
-	_, err := syslog.ParseAddress(s)
-	return s, err
+// checkSyslog checks where syslog messages are to go. As in gunicorn it does not
+// matter while none are sent: files set the address to what the environment may
+// not have.
+func (c *Config) checkSyslog(origins map[*setting]string) error {
+	if !c.Syslog {
+		return nil
+	}
+	if _, err := syslog.ParseAddress(c.SyslogAddr); err != nil {
+		return invalid("syslog_addr", c.SyslogAddr, origins, err)
+	}
+	if _, ok := syslog.Facility(c.SyslogFacility); !ok {
+		return invalid("syslog_facility", c.SyslogFacility, origins, errors.New("unknown facility name"))
+	}
+	return nil
 }
 
-func parseFacility(s string) (string, error) {
-	if _, ok := syslog.Facility(s); !ok {
-		return "", errors.New("unknown facility name")
+// invalid makes the error for a value that is wrong only beside another one.
+func invalid(name, value string, origins map[*setting]string, reason error) error {
+	origin := origins[settingNamed(name)]
+	if origin == originDefault || origin == originFlags {
+		origin = ""
 	}
-	return s, nil
+	return &Error{Setting: name, Value: value, Reason: reason.Error(), Source: origin}
 }
 
 func parseStatsdHost(s string) (string, error) {
@@ -34,7 +47,7 @@ func parseStatsdHost(s string) (string, error) {
 func (c *Config) AccessToSyslog() bool { return c.Syslog && !c.NoAccessToSyslog }
 
 // Outlets returns where the log lines and metrics of the process pid go besides
-// files. The addresses have been checked by Load.
+// files. Load has checked what is used here.
 func (c *Config) Outlets(pid int) (o outlet.Options) {
 	if c.Syslog {
 		address, _ := syslog.ParseAddress(c.SyslogAddr)

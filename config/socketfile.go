@@ -26,19 +26,19 @@ func parseOwner(s string) (Owner, error) {
 	if both && group == "" {
 		return Owner{}, errors.New("must be USER, USER:GROUP or :GROUP")
 	}
-	u, err := parseUser(name)
-	if err != nil {
-		return Owner{}, err
-	}
-	g, err := parseGroup(group)
-	if err != nil {
-		return Owner{}, err
-	}
 	o := Owner{Text: s, UID: -1, GID: -1}
-	if u.Text != "" {
+	if name != "" {
+		u, err := parseUser(name)
+		if err != nil {
+			return Owner{}, err
+		}
 		o.UID = u.UID
 	}
-	if g.Text != "" {
+	if group != "" {
+		g, err := parseGroup(group)
+		if err != nil {
+			return Owner{}, err
+		}
 		o.GID = g.GID
 	}
 	return o, nil

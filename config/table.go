@@ -347,7 +347,7 @@ var table = []setting{
 		name: "header_map", flag: "header-map", meta: "WORD", section: sectionSecurity,
 		defaults: []string{"drop"},
 		doc:      "What becomes of header fields with an underscore in their name, which look to the application like others with a hyphen: drop leaves them out, refuse answers 400, dangerous passes them on.",
-		accessor: checked(func(c *Config) *string { return &c.HeaderMap }, oneOf("drop", "refuse", "dangerous")),
+		accessor: checked(func(c *Config) *string { return &c.HeaderMap }, oneOf("drop", "refuse", "dangerous")).noneIs("refuse"),
 	},
 	{
 		name: "hop_by_hop_headers", flag: "hop-by-hop-headers", ours: true, meta: "WORD", section: sectionSecurity,
@@ -409,12 +409,12 @@ var table = []setting{
 	{
 		name: "user", flag: "user", short: "u", meta: "USER", section: sectionMechanics,
 		doc:      "The user workers run as, by name or number, from before the application is loaded. The master must be root then. By default the master's.",
-		accessor: one(func(c *Config) *User { return &c.User }, parseUser, func(u User) string { return u.Text }).orNumber(),
+		accessor: one(func(c *Config) *User { return &c.User }, parseUser, func(u User) string { return u.Text }).orNumber().orNone(),
 	},
 	{
 		name: "group", flag: "group", short: "g", meta: "GROUP", section: sectionMechanics,
 		doc:      "The group workers run as, by name or number. By default the user's own.",
-		accessor: one(func(c *Config) *Group { return &c.Group }, parseGroup, func(g Group) string { return g.Text }).orNumber(),
+		accessor: one(func(c *Config) *Group { return &c.Group }, parseGroup, func(g Group) string { return g.Text }).orNumber().orNone(),
 	},
 	{
 		name: "initgroups", flag: "initgroups", section: sectionMechanics,
@@ -548,7 +548,7 @@ var table = []setting{
 		name: "syslog_addr", flag: "log-syslog-to", meta: "ADDRESS", section: sectionLogging,
 		defaults: []string{"udp://localhost:514"},
 		doc:      "The address of the syslog daemon: udp://HOST:PORT, tcp://HOST:PORT, unix://PATH, unix://PATH#dgram or unix://PATH#stream.",
-		accessor: checked(func(c *Config) *string { return &c.SyslogAddr }, parseSyslogAddr),
+		accessor: text(func(c *Config) *string { return &c.SyslogAddr }),
 	},
 	{
 		name: "syslog_prefix", flag: "log-syslog-prefix", meta: "PREFIX", section: sectionLogging,
@@ -559,7 +559,7 @@ var table = []setting{
 		name: "syslog_facility", flag: "log-syslog-facility", meta: "FACILITY", section: sectionLogging,
 		defaults: []string{"user"},
 		doc:      "The facility of syslog messages: user, daemon, local0 and so on (syslog(3)).",
-		accessor: checked(func(c *Config) *string { return &c.SyslogFacility }, parseFacility),
+		accessor: text(func(c *Config) *string { return &c.SyslogFacility }),
 	},
 	{
 		name: "disable_redirect_access_to_syslog", flag: "disable-redirect-access-to-syslog", section: sectionLogging,
