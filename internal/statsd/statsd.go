@@ -43,7 +43,7 @@ type Address struct{ Network, Addr string }
 // ParseAddress parses HOST, HOST:PORT, [V6]:PORT or unix://PATH; the port is 8125
 // by default (gunicorn: statsd_host). Host names are not looked up.
 func ParseAddress(s string) (Address, error) {
-	if path, ok := strings.CutPrefix(s, "unix://"); ok {
+	if path, ok := unixPath(s); ok {
 		if path == "" {
 			return Address{}, errors.New("no path after unix://")
 		}
@@ -64,6 +64,16 @@ func ParseAddress(s string) (Address, error) {
 		return Address{}, fmt.Errorf("'%s' is not a valid port number", port)
 	}
 	return Address{"udp", net.JoinHostPort(host, port)}, nil
+}
+
+// unixPath returns what follows unix:// or unix:. Behind the latter a number is a
+// port, of a host called unix (gunicorn: validate_statsd_address).
+func unixPath(s string) (path string, ok bool) {
+	if path, ok = strings.CutPrefix(s, "unix://"); ok {
+		return path, true
+	}
+	path, ok = strings.CutPrefix(s, "unix:")
+	return path, ok && strings.Trim(path, "0123456789") != ""
 }
 
 // Options are what a Client is made with.
