@@ -37,7 +37,8 @@ func argBlock(args []string) []byte {
 	start := unsafe.StringData(args[0])
 	end := uintptr(unsafe.Pointer(start)) + uintptr(len(args[0])) + 1
 	for _, a := range args[1:] {
-		if len(a) == 0 || uintptr(unsafe.Pointer(unsafe.StringData(a))) != end {
+		// An empty one has its place too: the runtime keeps the pointer.
+		if uintptr(unsafe.Pointer(unsafe.StringData(a))) != end {
 			break
 		}
 		end += uintptr(len(a)) + 1
