@@ -217,13 +217,19 @@ func (r *Response) AppendHead(dst, common []byte, f Framing, keepAlive bool) []b
 	switch {
 	case f == Chunked:
 		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
-	case f != Close && r.ContentLength >= 0 && r.Status >= 200 && r.Status != 204:
+	case f != Close && r.sendsLength():
 		dst = append(dst, "Content-Length: "...)
 		dst = strconv.AppendInt(dst, r.ContentLength, 10)
 		dst = append(dst, "\r\n"...)
 	}
 	dst = append(dst, r.fields...)
 	return append(dst, "\r\n"...)
+}
+
+// sendsLength reports whether there is a Content-Length, and the status may have
+// one (RFC 9110, 8.6).
+func (r *Response) sendsLength() bool {
+	return r.ContentLength >= 0 && r.Status >= 200 && r.Status != 204
 }
 
 // AppendInterim appends a 103 response with the headers added so far.
@@ -247,7 +253,7 @@ func (r *Response) Header(name string) (value []byte) {
 		}
 		rest = tail
 	}
-	if value == nil && r.ContentLength >= 0 && equalFold([]byte("content-length"), name) {
+	if value == nil && r.sendsLength() && equalFold([]byte("content-length"), name) {
 		value = strconv.AppendInt(nil, r.ContentLength, 10)
 	}
 	return value

@@ -390,4 +390,11 @@ func TestHeader(t *testing.T) {
 			t.Errorf("%q: got %q (nil: %t), want %q", tt.name, got, got == nil, tt.want)
 		}
 	}
+	// What is not sent is not logged.
+	r = newResponse()
+	give(t, r, "204 No Content")
+	r.Frame(0)
+	if got := r.Header("content-length"); got != nil {
+		t.Errorf("204: got Content-Length %q, want none", got)
+	}
 }
