@@ -20,9 +20,14 @@ type pidFile struct {
 
 // createPIDFile writes pid into path, mode 0644, by a temporary file and a
 // rename, so that no reader sees half a number. A file that names a live
-// process other than pid is an error; any other old content is overwritten.
+// process other than pid is an error, and so is one that cannot be read, whose
+// process nobody knows; any other old content is overwritten.
 func createPIDFile(path string, pid int) (*pidFile, error) {
-	if old := readPIDFile(path); old > 0 && old != pid && alive(old) {
+	old, err := pidIn(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the pid file: %w", err)
+	}
+	if old > 0 && old != pid && alive(old) {
 		return nil, fmt.Errorf("Already running on PID %d (or pid file '%s' is stale)", old, path)
 	}
 	dir := filepath.Dir(path)
@@ -66,15 +71,24 @@ func (p *pidFile) rename(path string) error {
 
 // readPIDFile returns the pid in the file, 0 if there is none.
 func readPIDFile(path string) int {
+	pid, _ := pidIn(path)
+	return pid
+}
+
+// pidIn is readPIDFile with the error of a file that is there and cannot be read.
+func pidIn(path string) (int, error) {
 	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
 	if err != nil {
-		return 0
+		return 0, err
 	}
 	pid, err := strconv.Atoi(string(bytes.TrimSpace(b)))
 	if err != nil || pid < 0 {
-		return 0
+		return 0, nil
 	}
-	return pid
+	return pid, nil
 }
 
 // alive reports whether a process has this pid. One of another user (EPERM) is

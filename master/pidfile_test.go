@@ -106,6 +106,14 @@ func TestPIDFileErrors(t *testing.T) {
 	if _, err := createPIDFile(filepath.Join(dir, "pid"), 7); err == nil || errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("directory in the way: %v", err)
 	}
+	// A file that cannot be read, by root either, may name a live process.
+	loop := filepath.Join(dir, "pid", "loop")
+	if err := os.Symlink(loop, loop); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := createPIDFile(loop, 7); err == nil || !strings.HasPrefix(err.Error(), "reading the pid file: ") {
+		t.Errorf("a file that cannot be read: %v", err)
+	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
 		t.Errorf("left %v, %v", left, err)
 	}
