@@ -76,7 +76,7 @@ proxies: need-go need-cc venv ## nginx and HAProxy in front, with the files of d
 	$(GO) vet -tags proxies ./integration
 	GOWSGI_PROXY_TIME=$(PROXYTIME) $(GO) $(TEST) -tags proxies -timeout 30m -v -run '^TestProxies$$' ./integration
 
-image-test: need-go need-cc venv ## build the image and one on it, and run them (needs root, debootstrap, buildah, podman, crun)
+image-test: wheel ## build the image and one on it, and run them (needs root, debootstrap, buildah, podman, crun)
 	$(GO) vet -tags image ./integration
 	nice deploy/test/bases images
 	$(GO) $(TEST) -tags image -timeout 30m -v -run '^TestImage$$' ./integration
