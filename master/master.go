@@ -286,7 +286,6 @@ func (m *Master) loop() {
 	m.reapAll()
 	alarm := time.NewTimer(0)
 	defer alarm.Stop()
-	m.history.started = time.Now()
 	for _, s := range m.early {
 		m.handleSignal(s)
 	}

@@ -77,6 +77,8 @@ func (m *Master) start() error {
 	if err := m.bindFirst(cfg, have); err != nil {
 		return err
 	}
+	m.history.started = time.Now()
+	m.publish() // who has seen the line finds the master
 	m.logListening()
 	tellListening(m.gen)
 	m.followFiles(nil, cfg)
