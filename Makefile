@@ -22,6 +22,9 @@ VENV     := examples/.venv
 TOOLS    := build/tools
 PLATFORMS = manylinux2014_x86_64 manylinux2014_aarch64
 
+# What is built under no other name is looked at, too.
+VET = $(GO) vet ./... && $(GO) vet -tags floor ./worker && $(GO) vet -tags image,proxies,systemd,wheels ./integration
+
 # The packages where goroutines share memory and no interpreter is needed.
 RACE_PKGS = ./config/... ./master/... ./protocol/...
 # The packages whose tests take seconds, not minutes: everything but integration.
@@ -45,13 +48,12 @@ build: need-go need-cc ## build bin/gowsgi and bin/libgowsgi.so
 venv: $(VENV)/.installed ## make examples/.venv with the packages of examples/requirements.txt
 
 test: need-go need-cc venv ## pass all tests: vet, unit, integration, race (a few minutes)
-	$(GO) vet ./...
+	$(VET)
 	$(GO) $(TEST) -timeout 20m ./...
 	$(GO) $(TEST) -timeout 10m -race $(RACE_PKGS)
 
 check: need-go need-cc ## vet, gofmt and the unit tests (under a minute)
-	$(GO) vet ./...
-	$(GO) vet -tags floor ./worker
+	$(VET)
 	@files=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$files" ]; then echo "not gofmt'ed:"; echo "$$files"; exit 1; fi
 	$(GO) $(TEST) -timeout 2m -short $(UNIT_PKGS)
 
@@ -73,16 +75,13 @@ fuzz: need-go need-cc ## every fuzz target for FUZZTIME each (10s)
 	if [ $$found = 0 ]; then echo "make fuzz: no fuzz target found" >&2; exit 1; fi
 
 proxies: need-go need-cc venv ## nginx and HAProxy in front, with the files of deploy/, under reloads (needs both programs)
-	$(GO) vet -tags proxies ./integration
 	GOWSGI_PROXY_TIME=$(PROXYTIME) $(GO) $(TEST) -tags proxies -timeout 30m -v -run '^TestProxies$$' ./integration
 
 image-test: wheel ## build the image and one on it, and run them (needs root, debootstrap, buildah, podman, crun)
-	$(GO) vet -tags image ./integration
 	nice deploy/test/bases images
 	$(GO) $(TEST) -tags image -timeout 30m -v -run '^TestImage$$' ./integration
 
 systemd-test: need-go need-cc ## the units of deploy/ under a systemd of its own, in namespaces (needs root, debootstrap)
-	$(GO) vet -tags systemd ./integration
 	GOWSGI_TEST_SYSTEMD=$$(nice deploy/test/bases systemd) $(GO) $(TEST) -tags systemd -timeout 10m -v -run '^TestSystemd$$' ./integration
 
 deploy-test: build venv ## check the files of deploy/ with the tools of those who read them (needs systemd's and PyPI)
@@ -118,7 +117,6 @@ wheels: need-go $(TOOLS)/.installed ## dist/: the sdist, and wheels for all plat
 		$(TOOLS)/bin/auditwheel show $$w; exit 1; }; done
 
 wheel-test: wheels ## install from dist/ with every CPython here, serve the Flask and the Django example
-	$(GO) vet -tags wheels ./integration
 	GOWSGI_TEST_DIST=$(CURDIR)/dist $(GO) $(TEST) -tags wheels -timeout 60m -v -run '^TestWheels' ./integration
 
 chroot-test: wheels ## install from dist/ in a fresh Debian, made by debootstrap (needs root); ARGS=--build: build there, too

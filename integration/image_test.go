@@ -24,8 +24,8 @@ import (
 // buildTime is how long a build or a command of podman may take.
 const buildTime = 20 * time.Minute
 
-// command runs a program and returns its standard output.
-func command(t *testing.T, name string, args ...string) string {
+// output runs a program and returns its standard output.
+func output(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	out, err := try(name, args...)
 	if err != nil {
@@ -34,7 +34,7 @@ func command(t *testing.T, name string, args ...string) string {
 	return out
 }
 
-// try is command without the end of the test.
+// try is output without the end of the test.
 func try(name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), buildTime)
 	defer cancel()
@@ -50,7 +50,7 @@ func try(name string, args ...string) (string, error) {
 // build makes an image of dir by a Dockerfile, without a network: caches are mounted.
 func build(t *testing.T, tag, dockerfile, dir string, args ...string) {
 	t.Helper()
-	command(t, "buildah", append(append([]string{
+	output(t, "buildah", append(append([]string{
 		"--storage-driver", "vfs", "build", "--isolation", "chroot", "--format", "docker",
 		"-f", dockerfile, "-t", tag,
 	}, args...), dir)...)
@@ -61,8 +61,8 @@ func build(t *testing.T, tag, dockerfile, dir string, args ...string) {
 func images(t *testing.T) {
 	t.Helper()
 	root := gowsgitest.Root()
-	modules := strings.TrimSpace(command(t, "go", "env", "GOMODCACHE"))
-	cache := strings.TrimSpace(command(t, "go", "env", "GOCACHE"))
+	modules := strings.TrimSpace(output(t, "go", "env", "GOMODCACHE"))
+	cache := strings.TrimSpace(output(t, "go", "env", "GOCACHE"))
 	for tag, target := range map[string]string{"gowsgi-test/gowsgi": "", "gowsgi-test/hosted": "hosted"} {
 		args := []string{
 			"--build-arg", "GO_IMAGE=localhost/gowsgi-test/go", "--build-arg", "PYTHON_IMAGE=localhost/gowsgi-test/python",
@@ -92,7 +92,7 @@ func application(t *testing.T) (dir, wheels string) {
 	}
 	write(t, dir, "flask_app.py", read(t, filepath.Join(gowsgitest.Examples(), "flask_app.py")))
 	requirements := write(t, dir, "requirements.txt", "Flask==3.1.3\n")
-	command(t, gowsgitest.VenvPython(t), "-m", "pip", "download", "-q", "-r", requirements, "-d", wheels,
+	output(t, gowsgitest.VenvPython(t), "-m", "pip", "download", "-q", "-r", requirements, "-d", wheels,
 		"--only-binary=:all:", "--python-version", "3.11")
 	found, err := filepath.Glob(filepath.Join(gowsgitest.Root(), "dist", "gowsgi-*linux*_x86_64.whl"))
 	if err != nil || len(found) == 0 {
@@ -105,7 +105,7 @@ func application(t *testing.T) (dir, wheels string) {
 // podman runs a command of podman.
 func podman(t *testing.T, args ...string) string {
 	t.Helper()
-	return command(t, filepath.Join(gowsgitest.Root(), "deploy/test/podman"), args...)
+	return output(t, filepath.Join(gowsgitest.Root(), "deploy/test/podman"), args...)
 }
 
 // container is one that runs.

@@ -23,8 +23,9 @@ const (
 	holdMost = 500 * time.Microsecond
 	// shortGap is the most from one call to the next for responses to be held.
 	shortGap = 50 * time.Microsecond
-	// holdAgain is how long after a long call nothing is held.
-	holdAgain = time.Second
+	// holdAgain is how long after a long call nothing is held. To the watch one that the
+	// machine held up looks long as well.
+	holdAgain = 20 * time.Millisecond
 )
 
 // holding is what an engine holds back. Its mutex guards it.
