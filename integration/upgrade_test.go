@@ -230,7 +230,7 @@ func TestUpgradeRunsTheNewProgram(t *testing.T) {
 // systemd's default KillMode.
 func TestStopAnswersTheQueue(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct{ bind, to string }{{"tcp", "master"}, {"unix", "master"}, {"tcp", "all"}, {"unix", "all"}} {
+	for _, tt := range []struct{ bind, to string }{{"tcp", "master"}, {"unix", "master"}, {"tcp", "all"}, {"unix", "all"}, {"tcp", "slow master"}, {"unix", "slow master"}} {
 		t.Run(tt.bind+" to "+tt.to, func(t *testing.T) {
 			t.Parallel()
 			c := gowsgitest.Config{Dir: apps(), Args: []string{"-w", "2", "--keep-alive", "0", "probe"}}
@@ -253,9 +253,15 @@ func TestStopAnswersTheQueue(t *testing.T) {
 				c.Send("GET /pid HTTP/1.1\r\nHost: a\r\n\r\n")
 				queued = append(queued, c)
 			}
-			if tt.to == "all" {
+			switch tt.to {
+			case "slow master": // the workers know of it long before
+				s.Signal(syscall.SIGSTOP)
 				signalGroup(t, s.PID, syscall.SIGTERM)
-			} else {
+				time.Sleep(300 * time.Millisecond)
+				s.Signal(syscall.SIGCONT)
+			case "all":
+				signalGroup(t, s.PID, syscall.SIGTERM)
+			default:
 				s.Signal(syscall.SIGTERM)
 			}
 			s.Log.Wait(t, `Handling signal: term`)

@@ -70,7 +70,7 @@ func (e *engine) roomFor(fd int) bool {
 
 // listenAgain undoes makeRoom and pauseAccept, as far as both are over.
 func (e *engine) listenAgain() {
-	if e.full || e.acceptAt != 0 {
+	if e.full || e.acceptAt != 0 || e.deaf {
 		return
 	}
 	for _, l := range e.listeners {

@@ -131,8 +131,8 @@ type engine struct {
 	beatAt int64
 	// deaf: it drains and accepts nothing, for others do.
 	deaf bool
-	// listenEnd is when a worker that drains closes its listeners, drainEnd when it
-	// lets idle clients go; 0: that is not due.
+	// listenEnd is until when a worker that drains keeps its listeners at least,
+	// drainEnd when it lets idle clients go; 0: that is not due.
 	listenEnd, drainEnd int64
 	// callsAt is when running calls are looked at for their timeout next.
 	callsAt int64
@@ -453,9 +453,9 @@ func (e *engine) continueDrain(now int64) {
 		_ = e.top.del(e.siblings.read)
 		e.listenEnd = now + int64(lastAccept)
 		if !e.siblings.last() {
-			// Others go on accepting. Whether they do is looked at once more before
-			// the sockets are closed: a SIGTERM to all processes at once may come
-			// here before the master has said that the service stops.
+			// Others go on accepting. Whether they do is looked at for as long as
+			// there is something to do: a SIGTERM to all processes at once may come
+			// here long before the master says that the service stops.
 			e.deaf = true
 			for _, l := range e.listeners {
 				_ = e.top.del(l.fd)
@@ -465,6 +465,9 @@ func (e *engine) continueDrain(now int64) {
 		e.drainEnd = e.listenEnd + int64(min(max(e.cfg.KeepAlive, lastAccept), e.cfg.GracefulTimeout/2))
 	}
 	if e.listenEnd != 0 && (now >= e.listenEnd || e.quick.Load()) {
+		e.listenEnd, e.acceptAt = 0, 0
+	}
+	if e.listenEnd == 0 && e.listeners != nil && (e.quick.Load() || e.siblings.last()) {
 		e.closeListeners()
 	}
 	if e.siblings.serving() {
@@ -492,7 +495,6 @@ func (e *engine) continueDrain(now int64) {
 // that nothing more comes, and what is in either when its last descriptor is closed
 // is reset.
 func (e *engine) closeListeners() {
-	e.listenEnd, e.acceptAt = 0, 0
 	if !e.quick.Load() && e.siblings.last() {
 		for i := range e.listeners {
 			for n := 0; n < e.cfg.Backlog && e.accept(e.watcher.lead, i); n++ {
