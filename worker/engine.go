@@ -473,6 +473,15 @@ func (e *engine) continueDrain(now int64) {
 	if e.siblings.serving() {
 		e.handOffAll()
 	}
+	if e.drainEnd != 0 && now >= e.drainEnd {
+		e.drainEnd = 0
+		e.idling.wait = 0
+		e.closeSilent(&e.idling)
+		e.closeSilent(&e.head)
+	}
+	if e.open == 0 && e.listenEnd == 0 && e.listeners != nil {
+		e.closeListeners() // which may find something to do after all
+	}
 	if e.quick.Load() || e.open == 0 && e.listenEnd == 0 {
 		e.over = true
 		return
@@ -480,13 +489,6 @@ func (e *engine) continueDrain(now int64) {
 	if n := e.stuckCalls(); n > 0 && n == e.open && e.listenEnd == 0 && e.stuckForGood(now) && !e.onlyStuck && e.group.loops == 1 {
 		e.onlyStuck = true
 		e.group.onlyStuckLeft()
-	}
-	if e.drainEnd != 0 && now >= e.drainEnd {
-		e.drainEnd = 0
-		e.idling.wait = 0
-		e.closeSilent(&e.idling)
-		e.closeSilent(&e.head)
-		e.over = e.open == 0 && e.listenEnd == 0
 	}
 }
 
