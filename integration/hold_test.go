@@ -13,17 +13,29 @@ import (
 // echoApp is an application of calls that are short, but for those that wait.
 const echoApp = `
 import os, time
+
+def wait(gate):
+    with open(gate + ".started", "a") as f:
+        f.write("1\n")
+    while not os.path.exists(gate):
+        time.sleep(0.002)
+
+class Finalized:
+    def __init__(self, gate):
+        self.gate = gate
+    def __del__(self):
+        wait(self.gate)
+
 def application(environ, start_response):
     path = environ["PATH_INFO"]
-    if path.startswith("/wait"):
-        gate = path[len("/wait"):]
-        with open(gate + ".started", "a") as f:
-            f.write("1\n")
-        while not os.path.exists(gate):
-            time.sleep(0.002)
-    elif path == "/exit":
-        os._exit(7)
     body = path.encode("latin-1")
+    if path.startswith("/wait"):
+        wait(path[len("/wait"):])
+    elif path.startswith("/finalize"):
+        environ["finalized"] = Finalized(path[len("/finalize"):])
+    elif path.startswith("/parts"):
+        start_response("200 OK", [])(body[:3])
+        return [body[3:]]
     start_response("200 OK", [("Content-Length", str(len(body)))])
     return [body]
 `
@@ -78,39 +90,86 @@ func TestManyShortCalls(t *testing.T) {
 	}
 }
 
-// TestShortCallsBeforeALongOne: responses that were produced do not wait for a call that
-// comes behind them.
-func TestShortCallsBeforeALongOne(t *testing.T) {
-	t.Parallel()
-	s := startEcho(t)
+// amongShortCalls has a worker find many requests at a time: eight short ones, that which
+// ask sends, and eight short ones more. It returns the first eight clients.
+func amongShortCalls(t *testing.T, s *gowsgitest.Server, ask func()) (before, after []*gowsgitest.Conn) {
+	t.Helper()
 	worker := s.WaitBooted(1)[0]
 	var clients []*gowsgitest.Conn
 	for range 16 {
 		clients = append(clients, s.Dial())
 	}
 	askAll(t, clients, 100) // so that responses are held back
-	waiting := s.Dial()
-	askAll(t, []*gowsgitest.Conn{waiting}, 1)
-	g := newGate(t)
 	// While the worker stands still they come together, and in this order.
 	if err := syscall.Kill(worker, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	for i, c := range clients {
-		sendGet(c, fmt.Sprint("/before/", i))
+		if i == 8 {
+			ask()
+		}
+		sendGet(c, fmt.Sprint("/short/", i))
 	}
-	sendGet(waiting, "/wait"+g.path)
 	if err := syscall.Kill(worker, syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
+	return clients[:8], clients[8:]
+}
+
+// shortAnswers checks the answers to the short requests from number first on.
+func shortAnswers(t *testing.T, clients []*gowsgitest.Conn, first int) {
+	t.Helper()
 	for i, c := range clients {
-		if r, want := c.Response("GET"), fmt.Sprint("/before/", i); r.Body != want {
+		if r, want := c.Response("GET"), fmt.Sprint("/short/", first+i); r.Body != want {
 			t.Errorf("got %v, want %s", r, want)
 		}
 	}
-	g.waitStarted(1)
-	g.open()
-	if r := waiting.Response("GET"); r.Body != "/wait"+g.path {
-		t.Errorf("got %v of the long call", r)
+}
+
+// TestShortCallsBeforeALongOne: responses that were produced do not wait for a call that
+// comes behind them, nor for what an application does behind its response.
+func TestShortCallsBeforeALongOne(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"/wait", "/finalize"} {
+		t.Run(kind[1:], func(t *testing.T) {
+			t.Parallel()
+			s := startEcho(t)
+			long := s.Dial()
+			askAll(t, []*gowsgitest.Conn{long}, 1)
+			g := newGate(t)
+			before, after := amongShortCalls(t, s, func() { sendGet(long, kind+g.path) })
+			shortAnswers(t, before, 0)
+			g.waitStarted(1)
+			answered := func() {
+				if r := long.Response("GET"); r.Body != kind+g.path {
+					t.Errorf("got %v of the long call", r)
+				}
+			}
+			if kind == "/finalize" {
+				answered()
+			}
+			g.open()
+			if kind == "/wait" {
+				answered()
+			}
+			shortAnswers(t, after, 8)
+		})
 	}
+}
+
+// TestUnreadContentAmongShortCalls: a response is whole, although the connection ends
+// with it because nobody has read the request's content.
+func TestUnreadContentAmongShortCalls(t *testing.T) {
+	t.Parallel()
+	s := startEcho(t)
+	c := s.Dial()
+	askAll(t, []*gowsgitest.Conn{c}, 1)
+	before, after := amongShortCalls(t, s, func() {
+		c.Send("POST /parts/1 HTTP/1.1\r\nHost: test\r\nContent-Length: 2000000\r\n\r\n" + strings.Repeat("z", 1000))
+	})
+	if r, err := c.TryResponse("POST"); err != nil || r.Body != "/parts/1" {
+		t.Errorf("got %v, %v", r, err)
+	}
+	shortAnswers(t, before, 0)
+	shortAnswers(t, after, 8)
 }

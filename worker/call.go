@@ -8,6 +8,5 @@ import "gowsgi/worker/python"
 // another: see floor.go.
 func (t *thread) call() python.Result { return t.py.Call(&t.req) }
 
-// ends reports whether the application has nothing left to do for the request once its
-// response is written.
+// ends reports whether no close method follows the response that is being written.
 func (t *thread) ends() bool { return t.py.Ends() }

@@ -312,6 +312,13 @@ func (e *engine) mayLead(t *thread) bool {
 // takeLead makes t the leader in the place of one that is in a call, or nobody.
 func (e *engine) takeLead(t *thread) {
 	e.sendAllHeld()
+	if e.leader != nil {
+		e.leader.sendKept()
+	}
+	if e.leader == e.watcher.lead {
+		// It goes on waiting for up to leadWait, and hears of no long call meanwhile.
+		e.holding.from = e.clock.Now() + int64(holdAgain)
+	}
 	e.epoch++
 	e.leader = t
 }

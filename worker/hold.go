@@ -14,17 +14,23 @@ import (
 //
 // Nobody waits for long: what is held is sent when it is holdMost old, and when the
 // leader is found in a long call; after one of these nothing is held for a while. And
-// only what nothing can follow is: a list or tuple has no close method, which might
-// do half of the work.
+// only the content of a list or a tuple is, which has no close method that might do half
+// of the work.
+//
+// A response takes two steps: its thread keeps it back until the call is over, and then
+// the engine holds it. Nothing is held but while a leader goes through a batch of events
+// (dispatch): what time brings (tick) comes before and behind.
 
 const (
+	// heldBytes is how much room for responses is kept from one batch to the next.
+	heldBytes = 256 << 10
 	// holdMost is how long responses are held at most, but for a call that suddenly
 	// takes long: then until the watch tells, some milliseconds.
 	holdMost = 500 * time.Microsecond
 	// shortGap is the most from one call to the next for responses to be held.
 	shortGap = 50 * time.Microsecond
-	// holdAgain is how long after a long call nothing is held. To the watch one that the
-	// machine held up looks long as well.
+	// holdAgain is how long after a long call, or one that the machine held up, nothing
+	// is held.
 	holdAgain = 20 * time.Millisecond
 )
 
@@ -33,8 +39,7 @@ type holding struct {
 	responses []heldResponse
 	bytes     []byte
 	since     int64 // start of the first one's call
-	// from is when responses may be held, after a long call.
-	from int64
+	from      int64 // when responses may be held again, after a long call
 }
 
 // heldResponse is a whole response, bytes[off:end], for c.
@@ -46,8 +51,8 @@ type heldResponse struct {
 
 // pacer knows how fast the calls of a thread follow each other. It is the thread's.
 type pacer struct {
-	gap  int64 // nanoseconds from the start of one to that of the next, of one batch
-	last int64 // start of the last one of this batch; 0: there was none
+	gap  int64 // nanoseconds from the start of one to that of the next, without a pause
+	last int64 // start of the last one; 0: that was before a pause
 	more bool  // more events of the batch follow
 }
 
@@ -61,21 +66,45 @@ func (p *pacer) called(now int64) {
 	p.last = now
 }
 
+// reset is for the end of a batch.
 func (p *pacer) reset() { p.last, p.more = 0, false }
 
 // mayHold reports whether the response of the running call may be held if it is whole.
 // What it is asked of is the thread's.
 func (t *thread) mayHold(size int) bool {
 	return t.pace.more && t.pace.gap <= int64(shortGap) && size <= smallBody &&
-		t.c.keepAlive && !t.c.behind && t.ends()
+		t.c.keepAlive && !t.c.behind && (!t.c.stream || t.c.atEnd()) && t.ends()
+}
+
+// keepBack keeps a response until the call is over, if the thread leads: otherwise
+// nobody would look what becomes of it.
+func (t *thread) keepBack(b []byte) bool {
+	t.e.mu.Lock()
+	defer t.e.mu.Unlock()
+	if t.e.leader != t {
+		return false
+	}
+	t.kept, t.keptFD = b, t.c.fd
+	return true
+}
+
+// sendKept sends what a thread has kept back whose call goes on: behind the response,
+// objects of the application are finalized. The rest of it, or an error, is for hold.
+func (t *thread) sendKept() {
+	if len(t.kept) == 0 {
+		return
+	}
+	if n, errno := rawSend(t.keptFD, t.kept); errno == 0 {
+		t.kept = t.kept[n:]
+	}
 }
 
 // hold takes over the response the thread has kept back, when the call is over; the
 // mutex is held. If there is a reason not to wait, it is sent at once.
 func (e *engine) hold(t *thread, c *conn) {
-	b := t.held
-	t.held = nil
-	if c.broken() {
+	b := t.kept
+	t.kept = nil
+	if len(b) == 0 || c.broken() {
 		return
 	}
 	_, end := c.content()
@@ -116,7 +145,10 @@ func (e *engine) sendAllHeld() {
 		}
 	}
 	clear(responses)
-	h.responses, h.bytes = responses[:0], bytes[:0]
+	h.responses = responses[:0]
+	if cap(bytes) <= heldBytes {
+		h.bytes = bytes[:0]
+	}
 }
 
 // sendHeld sends a response of c. Its end is on record: what is not taken at once is the
@@ -136,6 +168,8 @@ func (e *engine) sendHeld(c *conn, b []byte) {
 		c.out.add(b[n:], &e.bufs)
 	}
 }
+
+func (h *holding) any() bool { return len(h.responses) > 0 }
 
 // overdue reports whether something has been held for holdMost.
 func (h *holding) overdue(now int64) bool {

@@ -16,7 +16,7 @@ func (r *rig) answered(t *testing.T, c *conn, response string) *thread {
 	th := r.calling(t, c, get)
 	th.headSent, th.complete = true, true
 	th.resp.Status = 200
-	th.held = []byte(response)
+	th.kept = []byte(response)
 	r.leader = th
 	th.settle()
 	r.hold(th, c)
@@ -99,12 +99,12 @@ func TestNotHeld(t *testing.T) {
 			r := newRig(t, testConfig())
 			c, client := r.connect(t)
 			th := r.calling(t, c, get)
-			th.held = []byte("response")
+			th.kept = []byte("response")
 			r.leader = th
 			tt.make(r, th, c)
 			r.hold(th, c)
 			receives(t, client, "response")
-			if c.held || th.held != nil {
+			if c.held || th.kept != nil {
 				t.Error("it is held as well")
 			}
 		})
@@ -117,7 +117,7 @@ func TestHeldAndBroken(t *testing.T) {
 	r := newRig(t, testConfig())
 	c, client := r.connect(t)
 	th := r.calling(t, c, get)
-	th.held, c.gone = []byte("response"), true
+	th.kept, c.gone = []byte("response"), true
 	r.leader = th
 	r.hold(th, c)
 	receivesNothing(t, client)
@@ -204,8 +204,42 @@ func TestHeldInALongCall(t *testing.T) {
 	if r.leader != r.threads[1] {
 		t.Error("the idle thread does not lead")
 	}
+}
+
+// TestNotHeldBehindALongCall: when a thread takes the lead back nothing is held for a
+// while, for the watcher may not look.
+func TestNotHeldBehindALongCall(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, testConfig())
+	r.leader = r.watcher.lead
+	r.takeLead(r.threads[0])
 	if ends := r.holding.from - r.clock.Now(); ends <= 0 || ends > int64(holdAgain) {
 		t.Errorf("nothing is held for %v", time.Duration(ends))
+	}
+}
+
+// TestKeptBack: only the leader keeps a response back, and what is kept goes out when
+// the lead is taken.
+func TestKeptBack(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, testConfig())
+	c, client := r.connect(t)
+	th := r.calling(t, c, get)
+	if th.keepBack([]byte("response")) {
+		t.Error("a thread that does not lead keeps it back")
+	}
+	r.leader = th
+	if !th.keepBack([]byte("response")) {
+		t.Fatal("the leader does not keep it back")
+	}
+	receivesNothing(t, client)
+	r.takeLead(r.watcher.lead)
+	receives(t, client, "response")
+	r.hold(th, c)
+	r.finish(c)
+	receivesNothing(t, client)
+	if c.held || c.state != reading {
+		t.Errorf("held %v, state %v", c.held, c.state)
 	}
 }
 

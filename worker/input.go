@@ -241,13 +241,10 @@ func (e *engine) serve(t *thread, c *conn) {
 	t.serve(c)
 	t.yield()
 	e.mu.Lock()
-	if t.held != nil {
+	if t.kept != nil {
 		e.hold(t, c)
 	}
 	e.finish(c)
-	if e.holding.overdue(t.start) {
-		e.sendAllHeld()
-	}
 }
 
 // finish decides what becomes of c after a response.

@@ -111,9 +111,9 @@ func (t *thread) Write(p []byte, last, mayBlock bool) (python.Code, string) {
 	if p = t.bound(p, last); len(p) == 0 && n > 0 && head == nil && t.leftUnheard() {
 		return python.Gone, ""
 	}
-	t.holdNext = last && t.mayHold(len(p))
+	t.keepNext = last && t.mayHold(len(p))
 	code := t.sendPart(head, p, last, mayBlock)
-	t.holdNext = false
+	t.keepNext = false
 	if code != python.Gone {
 		t.sent += int64(len(p))
 	}

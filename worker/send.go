@@ -25,8 +25,7 @@ func (t *thread) send(a, b []byte, mayBlock bool) python.Code {
 		if len(a)+len(b) == 0 {
 			return python.OK
 		}
-		if t.holdNext {
-			t.held = a
+		if t.keepNext && t.keepBack(a) {
 			return python.OK
 		}
 		n, errno := writeBoth(c.fd, a, b)

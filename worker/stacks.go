@@ -72,9 +72,9 @@ func (l *stacksLog) onSignal() {
 
 // withoutWriter drops the thread that wrote the stacks, see python.WriteStacks: it is
 // none of the application's.
-func withoutWriter(stacks []byte) []byte {
+func withoutWriter(text []byte) []byte {
 	var others [][]byte
-	for one := range bytes.SplitSeq(stacks, []byte("\n\n")) {
+	for one := range bytes.SplitSeq(text, []byte("\n\n")) {
 		if !bytes.HasPrefix(one, []byte("Current thread ")) {
 			others = append(others, bytes.TrimSuffix(one, []byte("\n")))
 		}

@@ -60,10 +60,11 @@ type thread struct {
 	inputErr   *http1.Error // why content could not be read
 	out        []byte       // scratch for heads and small responses
 
-	// holdNext: what is sent next is the whole rest of the response, and may be held;
-	// held is that, in out.
-	holdNext bool
-	held     []byte
+	// keepNext: what is sent next is the rest of the response, and may be held. Until
+	// the call is over it is kept, in out, for keptFD: both are guarded by engine.mu.
+	keepNext bool
+	kept     []byte
+	keptFD   int
 	pace     pacer
 
 	common      []byte // "Server" and "Date" lines

@@ -102,8 +102,9 @@ const (
 	callsOften  = 50 * time.Millisecond
 	// unwindWait is what a thread gets, at least, to act on the exception.
 	unwindWait = time.Second
-	// stacksPatience is what the stacks get beyond that to reach the error log.
-	stacksPatience = 2 * time.Second
+	// stacksPatience is what the stacks get beyond that to reach the error log, behind
+	// which the exception comes.
+	stacksPatience = stacksWait
 )
 
 // checkCalls times out the calls that have run for too long. e.mu is held.
@@ -188,7 +189,11 @@ func (e *engine) cutOff(l lateCall, raise bool) {
 // stuckForGood reports whether calls that have timed out have had the time to act on
 // the exception, and the log that to take their stacks.
 func (e *engine) stuckForGood(now int64) bool {
-	return now >= e.unwound && (e.stacks.done() || now >= e.unwound+int64(stacksPatience))
+	if e.stacks != nil && e.stacks.done() {
+		e.unwound = max(e.unwound, now+int64(unwindWait))
+		e.stacks = nil
+	}
+	return now >= e.unwound && (e.stacks == nil || now >= e.unwound+int64(stacksPatience))
 }
 
 // stuckCalls returns how many calls are timed out and have not returned.

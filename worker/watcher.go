@@ -85,7 +85,6 @@ func (e *engine) look() {
 	if start == 0 || e.clock.Now()-start < int64(shortCall/2) {
 		return
 	}
-	e.holding.from = e.clock.Now() + int64(holdAgain)
 	if n := len(e.idle); n > 0 {
 		next := e.idle[n-1]
 		e.idle = e.idle[:n-1]
@@ -137,9 +136,13 @@ func (e *engine) dispatch(t *thread, events []unix.EpollEvent) {
 		if c == nil || c.gen != ev.Pad {
 			continue
 		}
+		// What is held does not wait for uploads that are read, nor for files.
+		if e.holding.any() && (c.state == flushing || e.holding.overdue(e.clock.Now())) {
+			e.sendAllHeld()
+		}
+		t.pace.more = i+1 < len(events)
 		switch c.state {
 		case reading:
-			t.pace.more = i+1 < len(events)
 			e.input(t, c)
 		case flushing:
 			e.output(t, c)

@@ -46,6 +46,7 @@ enum { Py_file_input = 257 };
 #define GW_FUNCTIONS(X)                                                        \
   X(void, Py_SetProgramName, (const wchar_t *))                                \
   X(void, Py_InitializeEx, (int))                                              \
+  X(int, Py_IsInitialized, (void))                                             \
   X(int, Py_FinalizeEx, (void))                                                \
   X(wchar_t *, Py_DecodeLocale, (const char *, size_t *))                      \
   X(void, Py_IncRef, (PyObject *))                                             \

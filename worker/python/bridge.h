@@ -70,7 +70,7 @@ typedef struct gw_thread {
   uint32_t *seen;         /* per hash of a key: the last request that had it */
   uint32_t serial;        /* of the running request, for seen */
   int taken;              /* the application has taken the connection over */
-  int ends;               /* nothing of it runs behind the response */
+  int ends;               /* it gave a list or tuple: no close method follows */
   /* For hooks, of the running request: what the one before it returned, and what
    * start_response got. */
   PyObject *request, *status, *sent_headers;

@@ -88,6 +88,7 @@ var cases = []struct {
 	{"iterables", testIterables},
 	{"write", testWrite},
 	{"ends", testEnds},
+	{"forget file pages", testForgetFilePages},
 	{"close", testClose},
 	{"exceptions", testExceptions},
 	{"gone", testGone},

@@ -247,7 +247,9 @@ static PyObject *fork_worker(PyObject *self, PyObject *tuple) {
   py.PyOS_AfterFork_Parent();
   pthread_sigmask(SIG_SETMASK, &old, NULL);
   for (Py_ssize_t i = 0; i < n; i++) close(fds[i]);
-  gw_forget_file_pages(); /* there may be nothing to do for days */
+  static int forgotten;
+  if (!forgotten) gw_forget_file_pages(); /* there may be nothing to do for days */
+  forgotten = 1;
   if (pid < 0) {
     py.PyErr_Format(py.PyExc_RuntimeError, "fork: %s", strerror(error));
     return NULL;

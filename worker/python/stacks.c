@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Stacks of a process that goes on. Python's fault handler reads the frames of other
@@ -100,16 +101,33 @@ static int start(struct dump *d) {
   return r;
 }
 
+/* write_without_gil has the fault handler write, unless Python has ended it already. */
 static int write_without_gil(void) {
-  if (without_gil) without_gil(GW_STACKS_SIGNAL);
+  if (without_gil && py.Py_IsInitialized()) without_gil(GW_STACKS_SIGNAL);
   return 0;
 }
 
+/* await waits until fd can be read, for so many milliseconds at most. */
+static int await(int fd, int ms) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  int64_t now = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000, ends = now + ms;
+  struct pollfd p = {fd, POLLIN, 0};
+  int r;
+  while ((r = poll(&p, 1, (int)(ends - now))) < 0 && errno == EINTR) {
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    now = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    if (now >= ends) return 0;
+  }
+  return r > 0;
+}
+
 /* gw_stacks has the stacks of all Python threads written: to the file out, and returns
- * 1, or, if the GIL is not to be had within patience milliseconds, to where the fault
- * handler writes, and returns 0. Only one call at a time. */
+ * 1, or, if it cannot have the GIL within patience milliseconds or may not, to where the
+ * fault handler writes, and returns 0. Only one call at a time. */
 int gw_stacks(int out, int patience) {
-  if (out < 0 || __atomic_load_n(&ending, __ATOMIC_SEQ_CST)) return write_without_gil();
+  /* Without a GIL that others wait for, to have it stops nobody. */
+  if (out < 0 || gw_no_gil || __atomic_load_n(&ending, __ATOMIC_SEQ_CST)) return write_without_gil();
   struct dump *d = calloc(1, sizeof *d);
   if (!d) return write_without_gil();
   d->refs = 2;
@@ -122,14 +140,13 @@ int gw_stacks(int out, int patience) {
     free(d);
     return write_without_gil();
   }
-  struct pollfd p = {d->done, POLLIN, 0};
-  int ready = poll(&p, 1, patience);
   int ok = 0;
-  if (ready > 0 || !take(d, GIVEN_UP)) {
+  if (await(d->done, patience) || !take(d, GIVEN_UP)) {
     uint64_t n;
     while (read(d->done, &n, sizeof n) < 0 && errno == EINTR) {
     }
     ok = d->ok;
+    if (!ok) write_without_gil();
   } else {
     write_without_gil();
     __atomic_store_n(&d->state, WRITTEN, __ATOMIC_SEQ_CST);
@@ -149,5 +166,7 @@ int gw_stacks_begin(int fd) {
   return 0;
 }
 
-/* gw_stacks_end is for when Python ends. */
-void gw_stacks_end(void) { __atomic_store_n(&ending, 1, __ATOMIC_SEQ_CST); }
+/* gw_stacks_end is for when Python begins to end. */
+void gw_stacks_end(void) {
+  __atomic_store_n(&ending, 1, __ATOMIC_SEQ_CST);
+}

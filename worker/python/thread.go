@@ -238,8 +238,8 @@ func (t *Thread) Interrupt(ready func()) {
 // request, or of the one that ran last, for itself.
 func (t *Thread) Taken() bool { return t.c.taken != 0 }
 
-// Ends reports, while the last part of a response is written, whether the application
-// has nothing to do for the request after that.
+// Ends reports, while the last part of a response is written, whether no close method
+// follows. Objects of the application may still be finalized.
 func (t *Thread) Ends() bool { return t.c.ends != 0 }
 
 func span(s http1.Span) C.gw_span { return C.gw_span{off: C.uint32_t(s.Off), len: C.uint32_t(s.Len)} }
