@@ -3,6 +3,7 @@ package worker
 import (
 	"math/rand/v2"
 	"testing"
+	"time"
 	"unsafe"
 )
 
@@ -42,27 +43,78 @@ func TestBufferReuse(t *testing.T) {
 	}
 }
 
-// TestBuffersKept: what is kept of a size is bounded, so that one burst of large
-// requests is not remembered for ever.
+// TestBuffersKept: what is kept of a size is bounded, and one burst of large requests
+// is not remembered for ever: what was in use between two trims stays.
 func TestBuffersKept(t *testing.T) {
 	t.Parallel()
-	for _, size := range []int{32 << 10, maxPooled} {
+	for _, size := range []int{512 << 10, maxPooled} {
 		var p buffers
-		var held [][]byte
-		for range 3 * keptBytes / size {
-			held = append(held, p.get(size))
+		use := func(n int) {
+			var held [][]byte
+			for range n {
+				held = append(held, p.get(size))
+			}
+			for _, b := range held {
+				p.put(b)
+			}
 		}
-		for _, b := range held {
-			p.put(b)
+		check := func(when string, want int, over bool) {
+			t.Helper()
+			if got := len(p.large[size].free) * size; got != want || p.over != over {
+				t.Errorf("%d bytes, %s: %d are kept, over %v, want %d, %v", size, when, got, p.over, want, over)
+			}
 		}
-		if got := len(p.large[size]) * size; got != keptBytes {
-			t.Errorf("%d bytes: %d are kept, want %d", size, got, keptBytes)
-		}
+		use(keptBytes / size)
+		check("few", keptBytes, false)
+		use(2 * burstBytes / size)
+		check("burst", burstBytes, true)
+		p.trim()
+		check("right behind it", burstBytes, true)
+		use(burstBytes / 2 / size)
+		p.trim()
+		check("half of them in use", burstBytes/2, true)
+		use(burstBytes / 2 / size)
+		p.trim()
+		check("half of them in use again", burstBytes/2, true)
+		p.trim()
+		check("none in use", keptBytes, false)
+		p.trim()
+		check("none in use, for long", keptBytes, false)
 	}
 	var p buffers
 	p.put(p.get(2 * maxPooled))
-	if n := len(p.large[2*maxPooled]); n != 0 {
-		t.Errorf("%d buffers above maxPooled are kept, want none", n)
+	if len(p.large) > 0 {
+		t.Error("a buffer above maxPooled is kept")
+	}
+}
+
+// TestTrimBuffers: the loop trims, and does not sleep for longer while it is due.
+func TestTrimBuffers(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, testConfig())
+	if ms := r.patience(r.clock.Now()); ms >= 0 {
+		t.Fatalf("the loop of an idle worker sleeps %d ms, want for ever", ms)
+	}
+	var held [][]byte
+	for range 4 * keptBytes / maxPooled {
+		held = append(held, r.bufs.get(maxPooled))
+	}
+	for _, b := range held {
+		r.bufs.put(b)
+	}
+	now := r.clock.Now()
+	for range 3 {
+		r.trimBuffers(now)
+		if ms := r.patience(now); r.bufs.over && (ms < 0 || ms > int(trimEvery/time.Millisecond)) {
+			t.Fatalf("the loop sleeps %d ms", ms)
+		}
+		now += int64(trimEvery)
+	}
+	if r.bufs.over || len(r.bufs.large[maxPooled].free)*maxPooled != keptBytes {
+		t.Errorf("%d buffers are kept", len(r.bufs.large[maxPooled].free))
+	}
+	if ms := r.patience(now); ms >= 0 {
+		t.Errorf("the loop sleeps %d ms then, want for ever", ms)
 	}
 }
 

@@ -142,6 +142,8 @@ type engine struct {
 	stacks *stacks
 	// onlyStuck: nothing is left to drain but calls that were timed out.
 	onlyStuck bool
+	// trimAt is when the buffers are trimmed; 0: they need not be.
+	trimAt int64
 	// topAt is when the listeners were looked at last.
 	topAt   int64
 	holding holding
@@ -411,7 +413,7 @@ func (e *engine) patience(now int64) int {
 			due = min(due, l.first.due)
 		}
 	}
-	for _, at := range [...]int64{e.acceptAt, e.listenEnd, e.drainEnd} {
+	for _, at := range [...]int64{e.acceptAt, e.listenEnd, e.drainEnd, e.trimAt} {
 		if at != 0 {
 			due = min(due, at)
 		}
@@ -445,10 +447,26 @@ func (e *engine) tick() int64 {
 		e.acceptAt = 0
 		e.listenAgain()
 	}
+	if e.bufs.over {
+		e.trimBuffers(now)
+	}
 	if e.draining.Load() {
 		e.continueDrain(now)
 	}
 	return now
+}
+
+// trimBuffers trims the buffers every trimEvery, for as long as there are too many.
+func (e *engine) trimBuffers(now int64) {
+	switch {
+	case e.trimAt == 0:
+		e.trimAt = now + int64(trimEvery)
+	case now >= e.trimAt:
+		e.trimAt = 0
+		if e.bufs.trim(); e.bufs.over {
+			e.trimAt = now + int64(trimEvery)
+		}
+	}
 }
 
 // continueDrain gives the listeners up, and ends the engine when nothing is left
