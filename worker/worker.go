@@ -51,7 +51,8 @@ type process struct {
 	main     *thread
 	// processors is GOMAXPROCS while the worker serves: two more than application
 	// threads, for the watcher and for what goes on beside. A thread that is in a
-	// call gives its own away only after a while. No more, for each has caches.
+	// call gives its own away only after a while, however many the machine has. No
+	// more, for each has caches.
 	processors int
 	// quit gets the signals that end the process.
 	quit chan os.Signal
@@ -78,7 +79,7 @@ func Run(mark string) int {
 		}
 	}
 	p := &process{parent: par, cfg: &par.cfg}
-	p.processors = max(3, min(runtime.NumCPU(), p.cfg.Threads+2))
+	p.processors = p.cfg.Threads + 2
 	if par.boot.Check {
 		// A check leaves no file behind, least of all one that only its user,
 		// perhaps root, may write.
