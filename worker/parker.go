@@ -18,9 +18,15 @@ type parker struct {
 	outer poller
 	file  *os.File // of outer
 	raw   syscall.RawConn
+	// poll looks at inner for wait, which so allocates nothing.
+	poll   func(uintptr) bool
+	inner  poller
+	events []unix.EpollEvent
+	n      int
 }
 
-func newParker() (p parker, err error) {
+func newParker() (p *parker, err error) {
+	p = new(parker)
 	if p.outer, err = newPoller(); err != nil {
 		return p, err
 	}
@@ -29,6 +35,10 @@ func newParker() (p parker, err error) {
 		return p, os.NewSyscallError("fcntl", err)
 	}
 	p.file = os.NewFile(uintptr(p.outer.fd), "epoll")
+	p.poll = func(uintptr) bool {
+		p.n = p.inner.poll(p.events)
+		return p.n > 0
+	}
 	p.raw, err = p.file.SyscallConn()
 	return p, err
 }
@@ -39,12 +49,10 @@ func (p *parker) begin(inner poller) error { return p.outer.add(inner.fd, 0, uni
 func (p *parker) end(inner poller) { _ = p.outer.del(inner.fd) }
 
 // wait blocks until something is ready, or for as long as that.
-func (p *parker) wait(inner poller, events []unix.EpollEvent, most time.Duration) (n int) {
+func (p *parker) wait(inner poller, events []unix.EpollEvent, most time.Duration) int {
+	p.inner, p.events, p.n = inner, events, 0
 	_ = p.file.SetReadDeadline(time.Now().Add(most))
 	// An error says that the time is over.
-	_ = p.raw.Read(func(uintptr) bool {
-		n = inner.poll(events)
-		return n > 0
-	})
-	return n
+	_ = p.raw.Read(p.poll)
+	return p.n
 }

@@ -18,7 +18,7 @@ type watcher struct {
 	lead *thread
 	// long is the eventfd on which long calls are told.
 	long   int
-	parker parker
+	parker *parker
 }
 
 // leadWait bounds how long the watcher waits for events once a thread has taken the
