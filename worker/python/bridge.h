@@ -144,6 +144,9 @@ typedef struct {
   int64_t reported;     /* the start of the last call that was reported */
   int long_fd;          /* the eventfd that long calls are told on */
 } gw_watched;
+int64_t gw_now(void); /* ns */
+void gw_poke(int eventfd);
+int gw_start_thread(void *(*run)(void *), void *arg);
 gw_watched *gw_watch_new(int n);
 int gw_watch_start(int64_t ns, int wake);
 void gw_watch_wake(void);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <link.h>
-#include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <string.h>
@@ -145,14 +144,7 @@ PyObject *gw_catch_abort(PyObject *self, PyObject *install) {
   sigaction(SIGABRT, NULL, &fault_abort);
   PyObject *r = py.PyObject_CallFunctionObjArgs(install, NULL);
   if (!r) return NULL;
-  sigset_t all, old;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
-  pthread_t thread;
-  int failed = sem_init(&aborting, 0, 0) != 0 || pthread_create(&thread, NULL, abort_backup, NULL);
-  pthread_sigmask(SIG_SETMASK, &old, NULL);
-  if (!failed) {
-    pthread_detach(thread);
+  if (sem_init(&aborting, 0, 0) == 0 && gw_start_thread(abort_backup, NULL) == 0) {
     struct sigaction sa;
     sigaction(SIGABRT, NULL, &python_abort);
     memset(&sa, 0, sizeof sa);

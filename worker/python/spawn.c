@@ -85,17 +85,6 @@ static void *watch_master(void *arg) {
   _exit(1);
 }
 
-static int start_watch(void) {
-  sigset_t all, old;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
-  pthread_t thread;
-  int r = pthread_create(&thread, NULL, watch_master, NULL);
-  pthread_sigmask(SIG_SETMASK, &old, NULL);
-  if (r == 0) pthread_detach(thread);
-  return r == 0 ? 0 : -1;
-}
-
 /* above moves a descriptor out of the reserved range. */
 static int above(int fd) {
   if (fd >= FIRST + RESERVED) return fd;
@@ -322,7 +311,7 @@ static void spawner(void) {
   char *library = read_image(image, &size);
   const char *part[6] = {library};
   for (int i = 1; i < 6 && library; i++) part[i] = part[i - 1] + strlen(part[i - 1]) + 1;
-  if (!library || part[5] > library + size || control < 0 || reserve() != 0 || start_watch() != 0 ||
+  if (!library || part[5] > library + size || control < 0 || reserve() != 0 || gw_start_thread(watch_master, NULL) != 0 ||
       gw_start(part[0], part[1], part[2], err, sizeof err) != 0) {
     fprintf(stderr, "gowsgi: spawner: %s\n", err);
     exit(1);

@@ -3,12 +3,10 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Stacks of a process that goes on. Python's fault handler reads the frames of other
@@ -77,9 +75,7 @@ static void *with_gil(void *arg) {
   int state = py.PyGILState_Ensure();
   if (take(d, WRITING)) {
     d->ok = write_stacks(d->out);
-    uint64_t one = 1;
-    while (write(d->done, &one, sizeof one) < 0 && errno == EINTR) {
-    }
+    gw_poke(d->done);
   }
   for (int i = 0; i < PAUSES && __atomic_load_n(&d->state, __ATOMIC_SEQ_CST) == GIVEN_UP; i++)
     usleep(PAUSE_US);
@@ -87,18 +83,6 @@ static void *with_gil(void *arg) {
   drop(d);
   __atomic_sub_fetch(&waiting, 1, __ATOMIC_SEQ_CST);
   return NULL;
-}
-
-/* start starts with_gil, whose signals are for the other threads. */
-static int start(struct dump *d) {
-  sigset_t all, old;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
-  pthread_t thread;
-  int r = pthread_create(&thread, NULL, with_gil, d);
-  pthread_sigmask(SIG_SETMASK, &old, NULL);
-  if (r == 0) pthread_detach(thread);
-  return r;
 }
 
 /* write_without_gil has the fault handler write, unless Python has ended it already. */
@@ -109,17 +93,13 @@ static int write_without_gil(void) {
 
 /* await waits until fd can be read, for so many milliseconds at most. */
 static int await(int fd, int ms) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  int64_t now = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000, ends = now + ms;
+  int64_t ends = gw_now() + (int64_t)ms * 1000000, left;
   struct pollfd p = {fd, POLLIN, 0};
-  int r;
-  while ((r = poll(&p, 1, (int)(ends - now))) < 0 && errno == EINTR) {
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    now = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-    if (now >= ends) return 0;
+  while ((left = ends - gw_now()) > 0) {
+    int r = poll(&p, 1, (int)(left / 1000000) + 1);
+    if (r >= 0 || errno != EINTR) return r > 0;
   }
-  return r > 0;
+  return 0;
 }
 
 /* gw_stacks has the stacks of all Python threads written: to the file out, and returns
@@ -134,7 +114,7 @@ int gw_stacks(int out, int patience) {
   d->out = out;
   d->done = eventfd(0, EFD_CLOEXEC);
   /* Whoever still waits from the last time says enough. */
-  if (__atomic_add_fetch(&waiting, 1, __ATOMIC_SEQ_CST) > 1 || d->done < 0 || start(d) != 0) {
+  if (__atomic_add_fetch(&waiting, 1, __ATOMIC_SEQ_CST) > 1 || d->done < 0 || gw_start_thread(with_gil, d) != 0) {
     __atomic_sub_fetch(&waiting, 1, __ATOMIC_SEQ_CST);
     if (d->done >= 0) close(d->done);
     free(d);
@@ -167,6 +147,4 @@ int gw_stacks_begin(int fd) {
 }
 
 /* gw_stacks_end is for when Python begins to end. */
-void gw_stacks_end(void) {
-  __atomic_store_n(&ending, 1, __ATOMIC_SEQ_CST);
-}
+void gw_stacks_end(void) { __atomic_store_n(&ending, 1, __ATOMIC_SEQ_CST); }

@@ -29,13 +29,13 @@ enum {
   CALM_FACTOR = 4,
 };
 
-static int64_t now(void) {
+int64_t gw_now(void) {
   struct timespec ts;
   clock_gettime(CLOCK_MONOTONIC, &ts);
   return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-static void poke(int fd) {
+void gw_poke(int fd) {
   uint64_t one = 1;
   while (write(fd, &one, sizeof one) < 0 && errno == EINTR) {
   }
@@ -47,7 +47,7 @@ static int calm;
 /* look reports long calls, and returns whether a call runs that may become one. */
 static int look(void) {
   int may = 0, found = 0;
-  int64_t t = now();
+  int64_t t = gw_now();
   for (gw_watched *w = watched; w < watched + nwatched; w++) {
     int64_t start = __atomic_load_n(w->start, __ATOMIC_SEQ_CST);
     if (!start || start == w->reported) continue;
@@ -55,7 +55,7 @@ static int look(void) {
     if (t - start < short_call) continue;
     w->reported = start;
     found = 1;
-    poke(w->long_fd);
+    gw_poke(w->long_fd);
   }
   calm = found ? 0 : calm < LOOKS_BEFORE_CALM ? calm + 1 : calm;
   return may;
@@ -94,20 +94,25 @@ gw_watched *gw_watch_new(int n) {
   return watched;
 }
 
+/* gw_start_thread starts a thread of C code, which ends with the process or by itself.
+ * Signals are for the other threads. */
+int gw_start_thread(void *(*run)(void *), void *arg) {
+  sigset_t all, old;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &old);
+  pthread_t thread;
+  int r = pthread_create(&thread, NULL, run, arg);
+  pthread_sigmask(SIG_SETMASK, &old, NULL);
+  if (r == 0) pthread_detach(thread);
+  return r == 0 ? 0 : -1;
+}
+
 /* gw_watch_start starts the watch. It writes to a thread's long_fd when its call
  * has run for longer than ns nanoseconds, and sleeps on the blocking eventfd wake. */
 int gw_watch_start(int64_t ns, int wake) {
   short_call = ns;
   wake_fd = wake;
-  /* Signals are for the other threads. */
-  sigset_t all, old;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
-  pthread_t thread;
-  int r = pthread_create(&thread, NULL, watch, NULL);
-  pthread_sigmask(SIG_SETMASK, &old, NULL);
-  if (r == 0) pthread_detach(thread);
-  return r == 0 ? 0 : -1;
+  return gw_start_thread(watch, NULL);
 }
 
 /* gw_watch_wake is called after a call's start has been stored. It costs a load
@@ -116,5 +121,5 @@ void gw_watch_wake(void) {
   int expected = 1;
   if (__atomic_load_n(&parked, __ATOMIC_SEQ_CST) &&
       __atomic_compare_exchange_n(&parked, &expected, 0, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
-    poke(wake_fd);
+    gw_poke(wake_fd);
 }
