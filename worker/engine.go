@@ -492,9 +492,6 @@ func (e *engine) continueDrain(now int64) {
 	if e.listenEnd != 0 && (now >= e.listenEnd || e.quick.Load()) {
 		e.listenEnd, e.acceptAt = 0, 0
 	}
-	if e.listenEnd == 0 && e.listeners != nil && (e.quick.Load() || e.siblings.last()) {
-		e.closeListeners()
-	}
 	if e.siblings.serving() {
 		e.handOffAll()
 	}
@@ -504,7 +501,7 @@ func (e *engine) continueDrain(now int64) {
 		e.closeSilent(&e.idling)
 		e.closeSilent(&e.head)
 	}
-	if e.open == 0 && e.listenEnd == 0 && e.listeners != nil {
+	if e.listenEnd == 0 && e.listeners != nil && (e.open == 0 || e.quick.Load() || e.siblings.last()) {
 		e.closeListeners() // which may find something to do after all
 	}
 	if e.quick.Load() || e.open == 0 && e.listenEnd == 0 {

@@ -48,6 +48,15 @@ func (e *engine) push(c *conn) accesslog.Outcome {
 	return accesslog.OK
 }
 
+// flushLater leaves c's output to the loop, behind a call.
+func (e *engine) flushLater(c *conn) {
+	c.state = flushing
+	if c.list != &e.flush { // else it waits already
+		c.waitIn(&e.flush, e.clock.Now())
+	}
+	e.watch(c, unix.EPOLLOUT)
+}
+
 // output sends on with what a response left over, and goes on with the connection
 // when that is done.
 func (e *engine) output(t *thread, c *conn) {

@@ -139,9 +139,7 @@ func (e *engine) sendAllHeld() {
 		case c.gone:
 			e.close(c)
 		case c.out != nil:
-			c.state = flushing
-			c.waitIn(&e.flush, e.clock.Now())
-			e.watch(c, unix.EPOLLOUT)
+			e.flushLater(c)
 		}
 	}
 	clear(responses)

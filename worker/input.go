@@ -267,11 +267,7 @@ func (e *engine) finish(c *conn) {
 	e.nextRequest(c, end)
 	switch {
 	case c.out != nil:
-		c.state = flushing
-		if c.list != &e.flush { // else it waits already
-			c.waitIn(&e.flush, e.clock.Now())
-		}
-		e.watch(c, unix.EPOLLOUT)
+		e.flushLater(c)
 	case !c.keepAlive:
 		e.shut(c)
 	default:

@@ -13,20 +13,20 @@ import (
 // monitor takes it away, a processor; when it does so over and over, the monitor looks
 // for more of the kind hundreds of times a second.
 type parker struct {
-	// outer is an epoll set that Go's poller has, and that has the poller that is
-	// waited for while begin and end say so: else each event would wake a thread.
+	inner poller // what is waited for
+	// outer is an epoll set that Go's poller has, and that has inner while begin and
+	// end say so: else each event would wake a thread.
 	outer poller
 	file  *os.File // of outer
 	raw   syscall.RawConn
 	// poll looks at inner for wait, which so allocates nothing.
 	poll   func(uintptr) bool
-	inner  poller
 	events []unix.EpollEvent
 	n      int
 }
 
-func newParker() (p *parker, err error) {
-	p = new(parker)
+func newParker(inner poller) (p *parker, err error) {
+	p = &parker{inner: inner}
 	if p.outer, err = newPoller(); err != nil {
 		return p, err
 	}
@@ -43,14 +43,14 @@ func newParker() (p *parker, err error) {
 	return p, err
 }
 
-// begin is called before the first wait for inner, end after the last.
-func (p *parker) begin(inner poller) error { return p.outer.add(inner.fd, 0, unix.EPOLLIN) }
+// begin is called before the first wait, end after the last.
+func (p *parker) begin() error { return p.outer.add(p.inner.fd, 0, unix.EPOLLIN) }
 
-func (p *parker) end(inner poller) { _ = p.outer.del(inner.fd) }
+func (p *parker) end() { _ = p.outer.del(p.inner.fd) }
 
 // wait blocks until something is ready, or for as long as that.
-func (p *parker) wait(inner poller, events []unix.EpollEvent, most time.Duration) int {
-	p.inner, p.events, p.n = inner, events, 0
+func (p *parker) wait(events []unix.EpollEvent, most time.Duration) int {
+	p.events, p.n = events, 0
 	_ = p.file.SetReadDeadline(time.Now().Add(most))
 	// An error says that the time is over.
 	_ = p.raw.Read(p.poll)

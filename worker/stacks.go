@@ -98,11 +98,8 @@ func writeAll(fd int, b []byte) {
 	}
 }
 
-// done reports whether they are on the log. Of nil they are.
+// done reports whether they are on the log.
 func (s *stacks) done() bool {
-	if s == nil {
-		return true
-	}
 	select {
 	case <-s.written:
 		return true
@@ -113,9 +110,6 @@ func (s *stacks) done() bool {
 
 // wait returns when they are on the log, or stacksWait is over.
 func (s *stacks) wait() {
-	if s.done() {
-		return
-	}
 	select {
 	case <-s.written:
 	case <-time.After(stacksWait):

@@ -40,7 +40,7 @@ func (l loops) watch() error {
 		if e.watcher.long, err = unix.Eventfd(0, unix.EFD_CLOEXEC); err != nil {
 			return os.NewSyscallError("eventfd", err)
 		}
-		if e.watcher.parker, err = newParker(); err != nil {
+		if e.watcher.parker, err = newParker(e.conns); err != nil {
 			return err
 		}
 		for _, t := range e.threads {
@@ -103,10 +103,10 @@ func (e *engine) look() {
 func (e *engine) stand() {
 	w := e.watcher.lead
 	since := e.clock.Now()
-	if err := e.watcher.parker.begin(e.conns); err != nil {
+	if err := e.watcher.parker.begin(); err != nil {
 		e.log.Error().Err(err).Msg("Cannot watch the connections during a long call")
 	}
-	defer e.watcher.parker.end(e.conns)
+	defer e.watcher.parker.end()
 	for e.leader == w && !e.over {
 		now := e.tick()
 		e.dropLeft()
@@ -116,7 +116,7 @@ func (e *engine) stand() {
 			e.refuseOverdue()
 		}
 		e.mu.Unlock()
-		n := e.watcher.parker.wait(e.conns, w.events[:], leadWait)
+		n := e.watcher.parker.wait(w.events[:], leadWait)
 		e.mu.Lock()
 		if e.leader != w {
 			return
