@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"gowsgi/internal/gowsgitest"
+	"gowsgi/internal/status"
 )
 
 // hold keeps every thread of an outputs server busy until the gate opens.
@@ -87,7 +88,8 @@ func TestOverdueIsAnsweredInTime(t *testing.T) {
 		t.Run(itoa(workers)+" workers", func(t *testing.T) {
 			t.Parallel()
 			s, closed := startOutputs(t, "-w", itoa(workers), "--queue-timeout", "0.3", "--keep-alive", "60")
-			s.WaitBooted(workers)
+			// One that has still to load Python would leave all requests to the other.
+			waitStatus(t, s, "all workers serve", func(r *status.Report) bool { return r.Ready == workers })
 			var waiting []*gowsgitest.Conn
 			for range 4 {
 				c := s.Dial()
