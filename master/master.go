@@ -417,8 +417,16 @@ func (m *Master) countReplaceable() int {
 	return n
 }
 
-// replaceable returns the oldest live worker that is to be replaced, or nil.
+// replaceable returns the oldest live worker that is to be replaced, or nil: first
+// one whose successor serves, which the others still wait for.
 func (m *Master) replaceable() *worker {
+	w := m.oldest(func(w *worker) bool {
+		s := m.successor(w)
+		return (w.stale || w.recycle) && s != nil && s.state == serving
+	})
+	if w != nil {
+		return w
+	}
 	return m.oldest(func(w *worker) bool { return w.stale || w.recycle })
 }
 

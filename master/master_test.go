@@ -293,6 +293,36 @@ func TestRecycleRetiresWhoAsked(t *testing.T) {
 	})
 }
 
+// TestRecycleRetiresWhoIsReplaced: it leaves when its successor serves, also if an
+// older one has asked meanwhile. What a hook took for it, an id of the wanted number
+// of workers, is then free for one worker at a time.
+func TestRecycleRetiresWhoIsReplaced(t *testing.T) {
+	script := func(p *proc) {
+		p.boots()
+		if p.oldOne(2) {
+			p.sleep(20*time.Second - time.Duration(p.boot.Age)*500*time.Millisecond)
+			p.say(ipc.Message{Kind: ipc.KindRecycle, Requests: 5})
+		}
+		p.serve(10 * time.Second)
+	}
+	simulate(t, config.Config{Workers: 3, GracefulTimeout: time.Minute}, script, func(s *sim) {
+		s.until("five workers", func() bool { return s.started() == 5 })
+		s.settled(3)
+		first, second := s.life(2).ended, s.life(1).ended
+		if !first.Before(second) {
+			t.Errorf("worker 2, whose successor came first, left %v after worker 1", first.Sub(second))
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for i, want := range [][]int{nil, nil, nil, {102}, {101, 102}} {
+			got := slices.Sorted(slices.Values(s.procs[i].leaving))
+			if !slices.Equal(got, want) {
+				t.Errorf("when worker %d was started %v were leaving, want %v", i+1, got, want)
+			}
+		}
+	})
+}
+
 // wantNoGap checks from the workers' histories that no worker that served was
 // told to leave before its replacement was ready, and that never more than one
 // worker was in surplus: worker n+1 was started when n-surplus were replaced.

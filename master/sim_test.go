@@ -73,6 +73,7 @@ type proc struct {
 	pid     int
 	boot    ipc.Boot
 	cfg     config.Config
+	leaving []int // of its start
 	board   *ipc.Scoreboard
 	out     *io.PipeWriter
 	started time.Time
@@ -179,7 +180,7 @@ func (s *sim) start(spec *startSpec) (int, statusPipe, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := &proc{
-		sim: s, pid: firstPID + len(s.procs), started: time.Now(),
+		sim: s, pid: firstPID + len(s.procs), started: time.Now(), leaving: spec.leaving,
 		signals: make(chan unix.Signal, 100), killed: make(chan struct{}),
 	}
 	if err := errors.Join(json.Unmarshal(spec.boot, &p.boot), json.Unmarshal(p.boot.Settings, &p.cfg)); err != nil {

@@ -32,8 +32,8 @@ type startSpec struct {
 	env   []string // whole environment
 	boot  []byte   // JSON of an ipc.Boot
 	age   int
-	// replaces is the pid of the worker this one will replace, 0 for none.
-	replaces int
+	// leaving are the pids of the workers that leave, or that this one is to replace.
+	leaving []int
 	// spawner forks the worker; nil: it is executed.
 	spawner *spawner.Process
 	// python is the worker's; image is what it executes to host the worker, nil if the
@@ -85,7 +85,7 @@ func startProcess(s *startSpec) (pid int, status statusPipe, err error) {
 	fds[ipc.FDHandoffWrite-firstExtra] = s.handoff[1]
 	fds = append(fds, s.listeners...)
 	if s.spawner != nil {
-		err = s.spawner.Fork(s.age, s.replaces, fds)
+		err = s.spawner.Fork(s.age, s.leaving, fds)
 	} else {
 		pid, err = execute(s, fds)
 	}
@@ -272,14 +272,32 @@ func (m *Master) replacing() int {
 	if live, _ := m.count(); live < m.target {
 		return 0
 	}
-	taken := map[int]bool{}
-	for _, w := range m.workers {
-		taken[w.replaces] = w.live() || taken[w.replaces]
-	}
-	if w := m.oldest(func(w *worker) bool { return (w.stale || w.recycle) && !taken[w.pid] }); w != nil {
+	if w := m.oldest(func(w *worker) bool { return (w.stale || w.recycle) && m.successor(w) == nil }); w != nil {
 		return w.pid
 	}
 	return 0
+}
+
+// outgoing returns the pids of the workers that are on their way out, and of those
+// that one that boots, or next, is to replace.
+func (m *Master) outgoing(next *worker) []int {
+	var pids []int
+	for _, w := range m.workers {
+		if w.pid != 0 && (!w.live() || w.pid == next.replaces || m.successor(w) != nil) {
+			pids = append(pids, w.pid)
+		}
+	}
+	return pids
+}
+
+// successor returns the live worker that is to replace w, or nil.
+func (m *Master) successor(w *worker) *worker {
+	for _, s := range m.workers {
+		if s.live() && s.replaces != 0 && s.replaces == w.pid {
+			return s
+		}
+	}
+	return nil
 }
 
 func (m *Master) logBooting(w *worker) {
@@ -326,7 +344,7 @@ func (m *Master) startSpec(w *worker) (*startSpec, error) {
 	spec := &startSpec{
 		title:      workerTitle(w.gen.cfg),
 		age:        w.age,
-		replaces:   w.replaces,
+		leaving:    m.outgoing(w),
 		spawner:    w.spawner,
 		dir:        w.gen.cfg.Chdir,
 		env:        workerEnviron(m.opts.Environ, w.gen.cfg.Env),

@@ -191,12 +191,13 @@ func (p *Process) Do(ctx context.Context, o *ipc.Order, other func(ipc.Report)) 
 }
 
 // Fork orders a worker with these descriptors, ipc.FDDeath first, which the
-// caller keeps. It is to replace the one whose pid is replaces, if that is not 0.
-func (p *Process) Fork(age, replaces int, fds []int) error {
+// caller keeps. Leaving are the pids of workers
+// that leave, or that it is to replace: hooks find them not alive.
+func (p *Process) Fork(age int, leaving, fds []int) error {
 	if len(fds) > ipc.MaxSpawned {
 		return fmt.Errorf("%d descriptors for a worker, at most %d can be passed to it by the spawner", len(fds), ipc.MaxSpawned)
 	}
-	e, err := newEntry(&ipc.Order{Order: ipc.OrderFork, Age: age, Replaces: replaces})
+	e, err := newEntry(&ipc.Order{Order: ipc.OrderFork, Age: age, Leaving: leaving})
 	if err == nil {
 		e.fds, err = copyAll(fds)
 	}

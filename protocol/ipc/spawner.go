@@ -84,9 +84,10 @@ type Order struct {
 	// For OrderRead, with Argv and StartDir: what messages call the file, and where it is.
 	File string `json:"file,omitempty"`
 	Path string `json:"path,omitempty"`
-	// For OrderFork: the worker's age, and the pid of the one it is to replace.
-	Age      int `json:"age,omitempty"`
-	Replaces int `json:"replaces,omitempty"`
+	// For OrderFork: the worker's age, and the pids of workers that leave or that it
+	// is to replace.
+	Age     int   `json:"age,omitempty"`
+	Leaving []int `json:"leaving,omitempty"`
 	// For OrderHook.
 	Hook string `json:"hook,omitempty"`
 	Args []any  `json:"args,omitempty"`

@@ -152,12 +152,12 @@ class Hooks:
 
     # In the spawner.
 
-    def new_worker(self, age, replaces):
-        """Makes what pre_fork gets. The worker that is to be replaced is still
-        there, but it counts as gone: what it has, an id for one, is free."""
-        old = self.server.WORKERS.get(replaces)
-        if old is not None:
-            old.alive = False
+    def new_worker(self, age, leaving):
+        """Makes what pre_fork gets. Workers that leave, or are to be replaced, are
+        still there, but they count as gone: what they have, an id for one, is free."""
+        for pid in leaving:
+            if pid in self.server.WORKERS:
+                self.server.WORKERS[pid].alive = False
         self.server.worker_age = age
         return Worker(age, "[booting]", self.server)
 

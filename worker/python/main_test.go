@@ -210,7 +210,7 @@ func forked(ctx context.Context, t *testing.T, p ipc.Python, args []string) ([]b
 		t.Fatal(err)
 	}
 	defer statusR.Close()
-	if err := s.Fork(1, 0, []int{int(r.Fd()), int(statusW.Fd())}); err != nil {
+	if err := s.Fork(1, nil, []int{int(r.Fd()), int(statusW.Fd())}); err != nil {
 		t.Fatal(err)
 	}
 	statusW.Close()

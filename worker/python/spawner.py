@@ -338,7 +338,7 @@ class _Spawner:
         worker = None
         try:
             if self.hooks is not None:
-                worker = self.hooks.new_worker(order["age"], order.get("replaces", 0))
+                worker = self.hooks.new_worker(order["age"], order.get("leaving", ()))
                 self.hooks.call("pre_fork", self.hooks.server, worker)
         except BaseException as e:
             for fd in _receive_descriptors():
