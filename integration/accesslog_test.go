@@ -222,6 +222,8 @@ func testAccessLogEndings(t *testing.T, args []string) {
 		{"field", "GET /one HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 9000) + "\r\n\r\n", `"GET /one HTTP/1.1" 431 refused`},
 		{"no start_response", "GET /no_start" + tail, `"GET /no_start HTTP/1.1" 500 error`},
 		{"shorter than its length", "GET /short" + tail, `"GET /short HTTP/1.1" 200 error`},
+		{"whole, in parts", "GET /parts" + tail, `"GET /parts HTTP/1.1" 200 ok`},
+		{"an exception behind the whole", "GET /whole_then_raises" + tail, `"GET /whole_then_raises HTTP/1.1" 200 error`},
 	} {
 		if got := accessLine(t, s, tt.request); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)

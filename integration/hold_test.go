@@ -12,7 +12,7 @@ import (
 
 // echoApp is an application of calls that are short, but for those that wait.
 const echoApp = `
-import os, time
+import os, socket, time
 
 def wait(gate):
     with open(gate + ".started", "a") as f:
@@ -26,6 +26,26 @@ class Finalized:
     def __del__(self):
         wait(self.gate)
 
+class Closed:
+    def __init__(self, gate):
+        self.gate = gate
+    def __iter__(self):
+        yield ("/close" + self.gate).encode("latin-1")
+    def close(self):
+        wait(self.gate)
+
+def tail(body, gate):
+    yield body
+    wait(gate)
+
+def more(body):
+    yield body
+    yield b"more"
+
+def take(body, environ):
+    yield body
+    environ["gunicorn.socket"].sendall(b"taken")
+
 def application(environ, start_response):
     path = environ["PATH_INFO"]
     body = path.encode("latin-1")
@@ -37,6 +57,14 @@ def application(environ, start_response):
         start_response("200 OK", [])(body[:3])
         return [body[3:]]
     start_response("200 OK", [("Content-Length", str(len(body)))])
+    if path.startswith("/close"):
+        return Closed(path[len("/close"):])
+    if path.startswith("/tail"):
+        return tail(body, path[len("/tail"):])
+    if path.startswith("/more"):
+        return more(body)
+    if path.startswith("/take"):
+        return take(body, environ)
     return [body]
 `
 
@@ -130,7 +158,7 @@ func shortAnswers(t *testing.T, clients []*gowsgitest.Conn, first int) {
 // comes behind them, nor for what an application does behind its response.
 func TestShortCallsBeforeALongOne(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []string{"/wait", "/finalize"} {
+	for _, kind := range []string{"/wait", "/finalize", "/close", "/tail"} {
 		t.Run(kind[1:], func(t *testing.T) {
 			t.Parallel()
 			s := startEcho(t)
@@ -145,7 +173,7 @@ func TestShortCallsBeforeALongOne(t *testing.T) {
 					t.Errorf("got %v of the long call", r)
 				}
 			}
-			if kind == "/finalize" {
+			if kind != "/wait" {
 				answered()
 			}
 			g.open()
@@ -172,4 +200,32 @@ func TestUnreadContentAmongShortCalls(t *testing.T) {
 	}
 	shortAnswers(t, before, 0)
 	shortAnswers(t, after, 8)
+}
+
+// TestMoreBehindAShortCall: a response is not lost that was whole before the application
+// went on with the connection: took it, or was found to talk to nobody.
+func TestMoreBehindAShortCall(t *testing.T) {
+	t.Parallel()
+	for path, then := range map[string]string{"/take": "taken", "/more": ""} {
+		t.Run(path[1:], func(t *testing.T) {
+			t.Parallel()
+			s := startEcho(t)
+			c := s.Dial()
+			askAll(t, []*gowsgitest.Conn{c}, 1)
+			before, after := amongShortCalls(t, s, func() {
+				sendGet(c, path)
+				if path == "/more" {
+					c.CloseWrite()
+				}
+			})
+			shortAnswers(t, before, 0)
+			shortAnswers(t, after, 8)
+			if r, err := c.TryResponse("GET"); err != nil || r.Body != path {
+				t.Errorf("got %v, %v, want the response", r, err)
+			}
+			if got := c.Rest(); got != then {
+				t.Errorf("behind the response came %q, want %q", got, then)
+			}
+		})
+	}
 }

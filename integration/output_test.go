@@ -38,6 +38,7 @@ func TestOutput(t *testing.T) {
 		{"/write", "written,again,returned", unknown},
 		{"/write_only", "written", 7},
 		{"/length", "12345", 5},
+		{"/parts", "abcdef", 6},
 		{"/big?size=5000000", strings.Repeat("x", 5_000_000), 5_000_000},
 		{"/big?size=5000000&cl", strings.Repeat("x", 5_000_000), 5_000_000},
 		{"/big?size=0", "", 0},

@@ -7,6 +7,3 @@ import "gowsgi/worker/python"
 // call runs the request through the application. Under the build tag floor it is
 // another: see floor.go.
 func (t *thread) call() python.Result { return t.py.Call(&t.req) }
-
-// ends reports whether no close method follows the response that is being written.
-func (t *thread) ends() bool { return t.py.Ends() }

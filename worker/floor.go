@@ -18,8 +18,6 @@ var (
 	floorBody = []byte("Hello, World!")
 )
 
-func (t *thread) ends() bool { return true }
-
 // call stands for the application.
 func (t *thread) call() python.Result {
 	reason := t.resp.SetStatus(floorStatus)

@@ -13,9 +13,7 @@ import (
 //	dispatch   call, call, call ...     send, send, send ...   next turn
 //
 // Nobody waits for long: what is held is sent when it is holdMost old, and when the
-// leader is found in a long call; after one of these nothing is held for a while. And
-// only the content of a list or a tuple is, which has no close method that might do half
-// of the work.
+// leader is found in a long call; after one of these nothing is held for a while.
 //
 // A response takes two steps: its thread keeps it back until the call is over, and then
 // the engine holds it. Nothing is held but while a leader goes through a batch of events
@@ -27,8 +25,9 @@ const (
 	// holdMost is how long responses are held at most, but for a call that suddenly
 	// takes long: then until the watch tells, some milliseconds.
 	holdMost = 500 * time.Microsecond
-	// shortGap is the most from one call to the next for responses to be held.
-	shortGap = 50 * time.Microsecond
+	// shortGap is the most from one call to the next for responses to be held. With
+	// longer ones there would be nothing to send together.
+	shortGap = holdMost / 2
 	// holdAgain is how long after a long call, or one that the machine held up, nothing
 	// is held.
 	holdAgain = 20 * time.Millisecond
@@ -69,11 +68,11 @@ func (p *pacer) called(now int64) {
 // reset is for the end of a batch.
 func (p *pacer) reset() { p.last, p.more = 0, false }
 
-// mayHold reports whether the response of the running call may be held if it is whole.
-// What it is asked of is the thread's.
+// mayHold reports whether the rest of the running call's response may be held, of which
+// so many bytes are content. What it is asked of is the thread's.
 func (t *thread) mayHold(size int) bool {
 	return t.pace.more && t.pace.gap <= int64(shortGap) && size <= smallBody &&
-		t.c.keepAlive && !t.c.behind && (!t.c.stream || t.c.atEnd()) && t.ends()
+		t.c.keepAlive && !t.c.behind && (!t.c.stream || t.c.atEnd())
 }
 
 // keepBack keeps a response until the call is over, if the thread leads: otherwise
@@ -89,13 +88,25 @@ func (t *thread) keepBack(b []byte) bool {
 }
 
 // sendKept sends what a thread has kept back whose call goes on: behind the response,
-// objects of the application are finalized. The rest of it, or an error, is for hold.
+// close is called, and objects are finalized. The rest of it, or an error, is for hold.
 func (t *thread) sendKept() {
 	if len(t.kept) == 0 {
 		return
 	}
 	if n, errno := rawSend(t.keptFD, t.kept); errno == 0 {
 		t.kept = t.kept[n:]
+	}
+}
+
+// letGo sends what has been kept back before the application does more with the
+// connection.
+func (t *thread) letGo() {
+	t.e.mu.Lock()
+	b := t.kept
+	t.kept = nil
+	t.e.mu.Unlock()
+	if len(b) > 0 {
+		t.send(b, nil, false)
 	}
 }
 

@@ -94,6 +94,9 @@ func (t *thread) Write(p []byte, last, mayBlock bool) (python.Code, string) {
 		}
 		return python.Invalid, "the application sent content before it called start_response"
 	}
+	if t.whole {
+		t.letGo()
+	}
 	var head []byte
 	if !t.headSent {
 		if !t.answer.begin() {
@@ -111,14 +114,20 @@ func (t *thread) Write(p []byte, last, mayBlock bool) (python.Code, string) {
 	if p = t.bound(p, last); len(p) == 0 && n > 0 && head == nil && t.leftUnheard() {
 		return python.Gone, ""
 	}
-	t.keepNext = last && t.mayHold(len(p))
+	whole := t.framing == wsgi.Length && t.sent+int64(len(p)) == t.resp.ContentLength
+	t.keepNext = (last || whole) && t.mayHold(len(p))
 	code := t.sendPart(head, p, last, mayBlock)
 	t.keepNext = false
 	if code != python.Gone {
 		t.sent += int64(len(p))
 	}
-	if last && code != python.Gone {
+	switch {
+	case code == python.Gone:
+	case last:
 		t.finished()
+	case whole:
+		t.whole = true
+		t.py.Whole()
 	}
 	return code, ""
 }

@@ -143,6 +143,7 @@ func (t *thread) Flush() python.Code {
 // Take implements python.Handler. What the application does with the connection is
 // its own, and may take as long as it likes.
 func (t *thread) Take() {
+	t.letGo()
 	t.flush(0)
 	t.record.Take()
 }

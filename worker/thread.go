@@ -43,6 +43,7 @@ type thread struct {
 	framing  wsgi.Framing
 	headSent bool
 	complete bool // all of the response has been produced
+	whole    bool // all of its Content-Length has been sent, before the application's end
 	// concluded: how the call ended is known. inPython: its line is Python's to write.
 	concluded, inPython bool
 	sent                int64 // content bytes
@@ -136,7 +137,7 @@ func (t *thread) begin(c *conn) {
 	t.c = c
 	t.start = t.e.clock.Now()
 	t.pace.called(t.start)
-	t.headSent, t.complete, t.cut, t.sent = false, false, false, 0
+	t.headSent, t.complete, t.whole, t.cut, t.sent = false, false, false, false, 0
 	t.concluded, t.inPython = false, false
 	t.bodyWait, t.inputErr = 0, nil
 	if t.clientWait.total.Load() != 0 {
@@ -267,6 +268,7 @@ func (t *thread) conclude(result python.Result) {
 	}
 	t.concluded = true
 	c := t.c
+	t.complete = t.complete || t.whole && result == python.Done
 	if c.behind {
 		t.catchUp()
 	}

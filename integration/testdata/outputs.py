@@ -189,6 +189,19 @@ def length(environ, sr, q):
     return [b"12345"]
 
 
+def parts(environ, sr, q):
+    """As many bytes as it says, in parts."""
+    sr("200 OK", TEXT + [("Content-Length", "6")])
+    yield b"abc"
+    yield b"def"
+    yield b""
+
+
+def whole_then_raises(environ, sr, q):
+    yield from parts(environ, sr, q)
+    raise ValueError("behind the content")
+
+
 def big(environ, sr, q):
     size = int(q["size"][0])
     sr("200 OK", TEXT + ([("Content-Length", str(size))] if "cl" in q else []))

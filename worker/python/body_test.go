@@ -93,20 +93,22 @@ func testWrite(t *testing.T, py *interp) {
 	}
 }
 
-// testEnds: nothing of the application runs behind a list or a tuple; behind anything
-// else its close method does.
-func testEnds(t *testing.T, py *interp) {
-	for source, want := range map[string]bool{
-		"return [b'a']":            true,
-		"return (b'a',)":           true,
-		"return Iterator([b'a'])":  false,
-		"return (x for x in b'a')": false,
-		"class L(list):\n def close(self): pass\nreturn L([b'a'])": false,
+// testWhole: no last Write follows when the handler has said that the content is whole,
+// but what the application gives all the same.
+func testWhole(t *testing.T, py *interp) {
+	for source, want := range map[string][]part{
+		"return Iterator([b'a', b''])":  {{text: "a"}},
+		"return Iterator([b'a', b'b'])": {{text: "a"}, {text: "b"}},
+		"return [b'a']":                 {{text: "a", last: true}},
+		"return Iterator([b''])":        {{last: true}},
 	} {
-		ends := false
-		py.run(t, begin+source, &recorder{onWrite: func([]byte, bool) { ends = py.main.py.Ends() }})
-		if ends != want {
-			t.Errorf("%s: %v, want %v", source, ends, want)
+		got := py.run(t, begin+source, &recorder{onWrite: func([]byte, bool) { py.main.py.Whole() }})
+		if fmt.Sprintf("%+v", got.parts) != fmt.Sprintf("%+v", want) || got.result != python.Done {
+			t.Errorf("%s: got %+v, %v, want %+v", source, got.parts, got.result, want)
+		}
+		// The next request starts anew.
+		if got := py.run(t, begin+"return Iterator([b'a'])"); len(got.parts) != 2 || !got.parts[1].last {
+			t.Errorf("after %s: got %+v, want a last part", source, got.parts)
 		}
 	}
 }

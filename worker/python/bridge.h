@@ -70,7 +70,7 @@ typedef struct gw_thread {
   uint32_t *seen;         /* per hash of a key: the last request that had it */
   uint32_t serial;        /* of the running request, for seen */
   int taken;              /* the application has taken the connection over */
-  int ends;               /* it gave a list or tuple: no close method follows */
+  int whole;              /* all of the content that was announced has been sent */
   /* For hooks, of the running request: what the one before it returned, and what
    * start_response got. */
   PyObject *request, *status, *sent_headers;
@@ -135,7 +135,7 @@ int gw_start_threads(int n);
 int gw_parallel(void);
 
 gw_thread *gw_thread_new(uint64_t index, uint32_t max_fields);
-int gw_call(gw_thread *t);
+int gw_call(uintptr_t thread);
 void gw_interrupt(gw_thread *t, uint32_t serial);
 
 /* watch.c */

@@ -87,7 +87,7 @@ var cases = []struct {
 	{"early hints", testEarlyHints},
 	{"iterables", testIterables},
 	{"write", testWrite},
-	{"ends", testEnds},
+	{"whole content", testWhole},
 	{"forget file pages", testForgetFilePages},
 	{"close", testClose},
 	{"exceptions", testExceptions},

@@ -496,7 +496,6 @@ static int send_part(gw_thread *t, PyObject *item, int last) {
 static int send_all(gw_thread *t, PyObject *iterable, PyObject *type) {
   PyObject *only = one_part(iterable, type);
   if (only) {
-    t->ends = !gw_hooked && (type == list_type || type == tuple_type);
     int r = send_part(t, only, 1);
     py.Py_DecRef(only);
     return r;
@@ -511,7 +510,7 @@ static int send_all(gw_thread *t, PyObject *iterable, PyObject *type) {
   }
   py.Py_DecRef(it);
   if (r == GW_CALL_OK && py.PyErr_Occurred()) return GW_CALL_FAILED;
-  if (r != GW_CALL_OK || gw_in_forked_child()) return r;
+  if (r != GW_CALL_OK || gw_in_forked_child() || t->whole) return r;
   return write_part(t, NULL, 0, 1);
 }
 
@@ -638,12 +637,13 @@ void gw_interrupt(gw_thread *t, uint32_t serial) {
 /* gw_call runs t's request through the application. It takes the GIL and gives
  * it away again; everything it made is released, except what the application
  * keeps. */
-int gw_call(gw_thread *t) {
+int gw_call(uintptr_t thread) {
+  gw_thread *t = (gw_thread *)thread;
   int r = GW_CALL_FAILED;
   gw_watch_wake();
   py.PyEval_RestoreThread(t->tstate);
   current = t;
-  t->taken = t->ends = 0;
+  t->taken = t->whole = 0;
   t->ident = py.PyThread_get_thread_ident();
   t->call = py.PyType_GenericAlloc(call_type, 0);
   if (t->call) {

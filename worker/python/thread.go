@@ -217,7 +217,8 @@ func (t *Thread) Call(r *Request) Result {
 	q.listener = C.uint32_t(r.Listener)
 	q.queue_time = C.double(r.QueueTime)
 	q.fd = C.int(r.FD)
-	return Result(C.gw_call(t.c))
+	// As a number, for which cgo does not look whether it points to Go's memory.
+	return Result(C.gw_call(C.uintptr_t(uintptr(unsafe.Pointer(t.c)))))
 }
 
 // Interrupt raises an exception in the thread, if it is still in the call it is in
@@ -238,9 +239,9 @@ func (t *Thread) Interrupt(ready func()) {
 // request, or of the one that ran last, for itself.
 func (t *Thread) Taken() bool { return t.c.taken != 0 }
 
-// Ends reports, while the last part of a response is written, whether no close method
-// follows. Objects of the application may still be finalized.
-func (t *Thread) Ends() bool { return t.c.ends != 0 }
+// Whole tells, in Handler.Write, that all of the content that was announced has been
+// sent. No last Write follows then.
+func (t *Thread) Whole() { t.c.whole = 1 }
 
 func span(s http1.Span) C.gw_span { return C.gw_span{off: C.uint32_t(s.Off), len: C.uint32_t(s.Len)} }
 
