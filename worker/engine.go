@@ -349,7 +349,7 @@ func (e *engine) turn(t *thread) {
 	if e.over {
 		return
 	}
-	n := e.conns.poll(t.events[:])
+	n := e.conns.poll(t.events[:t.pace.batch()])
 	if n > 0 {
 		e.dispatch(t, t.events[:n])
 		t.pace.reset()

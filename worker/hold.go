@@ -52,7 +52,7 @@ type heldResponse struct {
 type pacer struct {
 	gap  int64 // nanoseconds from the start of one to that of the next, without a pause
 	last int64 // start of the last one; 0: that was before a pause
-	more bool  // more events of the batch follow
+	more bool  // more events of the batch follow, or other responses are held
 }
 
 func newPacer() pacer { return pacer{gap: never} }
@@ -63,6 +63,13 @@ func (p *pacer) called(now int64) {
 		p.gap = now - p.last
 	}
 	p.last = now
+}
+
+// batch returns how many events to take at a time: as many calls as take about holdMost,
+// and two at least, to tell the gap of. What comes meanwhile is in its place behind those
+// that wait, and does not wait for a second round of all.
+func (p *pacer) batch() int {
+	return max(2, min(eventBatch, 1+int(int64(holdMost)/max(p.gap, 1))))
 }
 
 // reset is for the end of a batch.

@@ -266,3 +266,41 @@ func TestPacer(t *testing.T) {
 		}
 	}
 }
+
+// TestBatch: no more calls are begun at a time than take about holdMost, and what waits
+// is served in the order in which it came.
+func TestBatch(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		gap  time.Duration
+		want int
+	}{
+		{time.Duration(never), 2}, {time.Hour, 2}, {holdMost, 2}, {holdMost / 2, 3}, {100 * time.Microsecond, 6},
+		{10 * time.Microsecond, 51}, {time.Microsecond, eventBatch}, {0, eventBatch},
+	} {
+		if got := (&pacer{gap: int64(tt.gap)}).batch(); got != tt.want {
+			t.Errorf("a call every %v: %d at a time, want %d", tt.gap, got, tt.want)
+		}
+	}
+	r := newRig(t, testConfig())
+	th := r.threads[0]
+	r.leader = th
+	th.pace.gap = int64(time.Second)
+	var conns []*conn
+	for range 5 {
+		c, client := r.connect(t)
+		r.awaitInput(c)
+		send(t, client, "bad\r\n\r\n")
+		conns = append(conns, c)
+	}
+	for turn := 1; turn <= 3; turn++ {
+		r.mu.Lock()
+		r.turn(th)
+		r.mu.Unlock()
+		for i, c := range conns {
+			if read := c.state != reading; read != (i < 2*turn) {
+				t.Errorf("turn %d, connection %d: read is %v", turn, i, read)
+			}
+		}
+	}
+}

@@ -140,7 +140,7 @@ func (e *engine) dispatch(t *thread, events []unix.EpollEvent) {
 		if e.holding.any() && (c.state == flushing || e.holding.overdue(e.clock.Now())) {
 			e.sendAllHeld()
 		}
-		t.pace.more = i+1 < len(events)
+		t.pace.more = i+1 < len(events) || e.holding.any()
 		switch c.state {
 		case reading:
 			e.input(t, c)
