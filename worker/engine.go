@@ -297,7 +297,9 @@ func (e *engine) takeIn() {
 		most = takeInShared
 	}
 	for i := range e.listeners {
-		for n := 0; n < most && i < len(e.listeners) && e.accept(e.watcher.lead, i); n++ {
+		// accept(2) makes a socket before it looks whether it needs one.
+		for n := 0; n < most && i < len(e.listeners) && pollNow(e.listeners[i].fd, unix.POLLIN) != 0 &&
+			e.accept(e.watcher.lead, i); n++ {
 		}
 	}
 }

@@ -65,11 +65,11 @@ func (p *pacer) called(now int64) {
 	p.last = now
 }
 
-// batch returns how many events to take at a time: as many calls as take about holdMost,
+// batch returns how many events to take at a time: as many calls as take about topEvery,
 // and two at least, to tell the gap of. What comes meanwhile is in its place behind those
 // that wait, and does not wait for a second round of all.
 func (p *pacer) batch() int {
-	return max(2, min(eventBatch, 1+int(int64(holdMost)/max(p.gap, 1))))
+	return max(2, min(eventBatch, 1+int(int64(topEvery)/max(p.gap, 1))))
 }
 
 // reset is for the end of a batch.

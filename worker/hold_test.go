@@ -267,7 +267,7 @@ func TestPacer(t *testing.T) {
 	}
 }
 
-// TestBatch: no more calls are begun at a time than take about holdMost, and what waits
+// TestBatch: no more calls are begun at a time than take about topEvery, and what waits
 // is served in the order in which it came.
 func TestBatch(t *testing.T) {
 	t.Parallel()
@@ -275,8 +275,8 @@ func TestBatch(t *testing.T) {
 		gap  time.Duration
 		want int
 	}{
-		{time.Duration(never), 2}, {time.Hour, 2}, {holdMost, 2}, {holdMost / 2, 3}, {100 * time.Microsecond, 6},
-		{10 * time.Microsecond, 51}, {time.Microsecond, eventBatch}, {0, eventBatch},
+		{time.Duration(never), 2}, {time.Hour, 2}, {topEvery, 2}, {topEvery / 2, 3}, {100 * time.Microsecond, 11},
+		{10 * time.Microsecond, 101}, {time.Microsecond, eventBatch}, {0, eventBatch},
 	} {
 		if got := (&pacer{gap: int64(tt.gap)}).batch(); got != tt.want {
 			t.Errorf("a call every %v: %d at a time, want %d", tt.gap, got, tt.want)
