@@ -1,4 +1,6 @@
-//go:build !race
+//go:build !race && !asan
+
+// Built with a sanitizer, arguments of system calls are on the heap.
 
 package worker
 
