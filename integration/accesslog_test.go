@@ -223,6 +223,7 @@ func testAccessLogEndings(t *testing.T, args []string) {
 		{"no start_response", "GET /no_start" + tail, `"GET /no_start HTTP/1.1" 500 error`},
 		{"shorter than its length", "GET /short" + tail, `"GET /short HTTP/1.1" 200 error`},
 		{"whole, in parts", "GET /parts" + tail, `"GET /parts HTTP/1.1" 200 ok`},
+		{"close raises", "GET /parts_close_raises" + tail, `"GET /parts_close_raises HTTP/1.1" 200 ok`},
 		{"an exception behind the whole", "GET /whole_then_raises" + tail, `"GET /whole_then_raises HTTP/1.1" 200 error`},
 	} {
 		if got := accessLine(t, s, tt.request); got != tt.want {

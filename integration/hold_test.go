@@ -42,6 +42,14 @@ def more(body):
     yield body
     yield b"more"
 
+class Writes:
+    def __init__(self, body, write):
+        self.body, self.write = body, write
+    def __iter__(self):
+        yield self.body
+    def close(self):
+        self.write(b"more")
+
 def take(body, environ):
     yield body
     environ["gunicorn.socket"].sendall(b"taken")
@@ -56,6 +64,8 @@ def application(environ, start_response):
     elif path.startswith("/parts"):
         start_response("200 OK", [])(body[:3])
         return [body[3:]]
+    elif path.startswith("/write"):
+        return Writes(body, start_response("200 OK", []))
     start_response("200 OK", [("Content-Length", str(len(body)))])
     if path.startswith("/close"):
         return Closed(path[len("/close"):])
@@ -203,10 +213,11 @@ func TestUnreadContentAmongShortCalls(t *testing.T) {
 }
 
 // TestMoreBehindAShortCall: a response is not lost that was whole before the application
-// went on with the connection: took it, or was found to talk to nobody.
+// went on with the connection: took it, wrote more than there can be, or was found to
+// talk to nobody.
 func TestMoreBehindAShortCall(t *testing.T) {
 	t.Parallel()
-	for path, then := range map[string]string{"/take": "taken", "/more": ""} {
+	for path, then := range map[string]string{"/take": "taken", "/more": "", "/write": ""} {
 		t.Run(path[1:], func(t *testing.T) {
 			t.Parallel()
 			s := startEcho(t)
@@ -222,6 +233,9 @@ func TestMoreBehindAShortCall(t *testing.T) {
 			shortAnswers(t, after, 8)
 			if r, err := c.TryResponse("GET"); err != nil || r.Body != path {
 				t.Errorf("got %v, %v, want the response", r, err)
+			}
+			if path == "/write" {
+				c.CloseWrite()
 			}
 			if got := c.Rest(); got != then {
 				t.Errorf("behind the response came %q, want %q", got, then)

@@ -39,6 +39,8 @@ func TestOutput(t *testing.T) {
 		{"/write_only", "written", 7},
 		{"/length", "12345", 5},
 		{"/parts", "abcdef", 6},
+		{"/parts_close_raises", "abcdef", 6},
+		{"/chunked_close_raises", "abcdef", unknown},
 		{"/big?size=5000000", strings.Repeat("x", 5_000_000), 5_000_000},
 		{"/big?size=5000000&cl", strings.Repeat("x", 5_000_000), 5_000_000},
 		{"/big?size=0", "", 0},

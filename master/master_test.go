@@ -255,7 +255,7 @@ func TestRecycle(t *testing.T) {
 	script := func(p *proc) {
 		p.boots()
 		if p.oldOne(2) {
-			p.sleep(20 * time.Second)
+			p.sleep(20*time.Second + time.Duration(p.boot.Age)*100*time.Millisecond) // in order
 			p.say(ipc.Message{Kind: ipc.KindRecycle, Requests: 1000})
 			p.say(ipc.Message{Kind: ipc.KindRecycle, Requests: 1001}) // once is enough
 		}

@@ -351,10 +351,10 @@ func (e *engine) turn(t *thread) {
 	if e.over {
 		return
 	}
+	t.pace.reset()
 	n := e.conns.poll(t.events[:t.pace.batch()])
 	if n > 0 {
 		e.dispatch(t, t.events[:n])
-		t.pace.reset()
 		e.sendAllHeld()
 		if e.leader != t || now-e.topAt < int64(topEvery) {
 			return

@@ -20,8 +20,10 @@ import (
 // (dispatch): what time brings (tick) comes before and behind.
 
 const (
-	// heldBytes is how much room for responses is kept from one batch to the next.
-	heldBytes = 256 << 10
+	// heldBytes is how much is held at most, and heldContent of one response: to copy
+	// more costs as much as to wake its client.
+	heldBytes   = 256 << 10
+	heldContent = 4 << 10
 	// holdMost is how long responses are held at most, but for a call that suddenly
 	// takes long: then until the watch tells, some milliseconds.
 	holdMost = 500 * time.Microsecond
@@ -48,9 +50,13 @@ type heldResponse struct {
 	off, end int
 }
 
+// gapMean says how much one call counts in the mean: a quarter. After a long one it takes
+// some before responses are held again.
+const gapMean = 4
+
 // pacer knows how fast the calls of a thread follow each other. It is the thread's.
 type pacer struct {
-	gap  int64 // nanoseconds from the start of one to that of the next, without a pause
+	gap  int64 // nanoseconds from the start of one to that of the next, without a pause; a mean
 	last int64 // start of the last one; 0: that was before a pause
 	more bool  // more events of the batch follow, or other responses are held
 }
@@ -59,8 +65,12 @@ func newPacer() pacer { return pacer{gap: never} }
 
 // called notes that a call starts.
 func (p *pacer) called(now int64) {
-	if p.last != 0 {
-		p.gap = now - p.last
+	switch gap := now - p.last; {
+	case p.last == 0:
+	case p.gap == never:
+		p.gap = gap
+	default:
+		p.gap += (gap - p.gap) / gapMean
 	}
 	p.last = now
 }
@@ -72,14 +82,15 @@ func (p *pacer) batch() int {
 	return max(2, min(eventBatch, 1+int(int64(topEvery)/max(p.gap, 1))))
 }
 
-// reset is for the end of a batch.
+// reset is for the time between two batches.
 func (p *pacer) reset() { p.last, p.more = 0, false }
 
 // mayHold reports whether the rest of the running call's response may be held, of which
 // so many bytes are content. What it is asked of is the thread's.
 func (t *thread) mayHold(size int) bool {
-	return t.pace.more && t.pace.gap <= int64(shortGap) && size <= smallBody &&
-		t.c.keepAlive && !t.c.behind && (!t.c.stream || t.c.atEnd())
+	_, end := t.c.content()
+	return t.pace.more && t.pace.gap <= int64(shortGap) && size <= heldContent &&
+		t.c.keepAlive && !t.c.behind && t.c.n <= end && (!t.c.stream || t.c.atEnd())
 }
 
 // keepBack keeps a response until the call is over, if the thread leads: otherwise
@@ -87,7 +98,7 @@ func (t *thread) mayHold(size int) bool {
 func (t *thread) keepBack(b []byte) bool {
 	t.e.mu.Lock()
 	defer t.e.mu.Unlock()
-	if t.e.leader != t {
+	if t.e.leader != t || t.start < t.e.holding.from {
 		return false
 	}
 	t.kept, t.keptFD = b, t.c.fd
@@ -126,11 +137,11 @@ func (e *engine) hold(t *thread, c *conn) {
 		return
 	}
 	_, end := c.content()
-	if e.leader != t || t.start < e.holding.from || c.n > end || !c.keepAlive {
+	h := &e.holding
+	if e.leader != t || t.start < h.from || c.n > end || !c.keepAlive || len(h.bytes)+len(b) > heldBytes {
 		e.sendHeld(c, b)
 		return
 	}
-	h := &e.holding
 	if len(h.responses) == 0 {
 		h.since = t.start
 	}
@@ -161,10 +172,7 @@ func (e *engine) sendAllHeld() {
 		}
 	}
 	clear(responses)
-	h.responses = responses[:0]
-	if cap(bytes) <= heldBytes {
-		h.bytes = bytes[:0]
-	}
+	h.responses, h.bytes = responses[:0], bytes[:0]
 }
 
 // sendHeld sends a response of c. Its end is on record: what is not taken at once is the

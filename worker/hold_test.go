@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -243,7 +244,41 @@ func TestKeptBack(t *testing.T) {
 	}
 }
 
-// TestPacer: one call of a batch after the other, but not across batches.
+// TestKeptBackAndCut: what was kept back before a connection is cut is sent.
+func TestKeptBackAndCut(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, testConfig())
+	c, client := r.connect(t)
+	th := r.calling(t, c, get)
+	r.leader = th
+	if !th.keepBack([]byte("response")) {
+		t.Fatal("the leader does not keep it back")
+	}
+	th.Cut()
+	r.hold(th, c)
+	if got := readAll(t, client); got != "response" {
+		t.Errorf("got %q, want the response and an end", got)
+	}
+}
+
+// TestHeldBytes: no more is held than there is room for.
+func TestHeldBytes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, testConfig())
+	response := strings.Repeat("x", heldContent)
+	var clients []net.Conn
+	for range heldBytes/heldContent + 1 {
+		c, client := r.connect(t)
+		r.answered(t, c, response)
+		clients = append(clients, client)
+	}
+	receives(t, clients[len(clients)-1], response)
+	receivesNothing(t, clients[0])
+	r.sendAllHeld()
+	receives(t, clients[0], response)
+}
+
+// TestPacer: the mean from one call of a batch to the other, but not across batches.
 func TestPacer(t *testing.T) {
 	t.Parallel()
 	p := newPacer()
@@ -252,8 +287,8 @@ func TestPacer(t *testing.T) {
 		reset bool
 		gap   int64
 	}{
-		{start: 1000, gap: never}, {start: 1010, gap: 10}, {start: 1100, gap: 90},
-		{reset: true, gap: 90}, {start: 9000, gap: 90}, {start: 9020, gap: 20},
+		{start: 1000, gap: never}, {start: 1100, gap: 100}, {start: 1300, gap: 125}, {start: 1300, gap: 94},
+		{reset: true, gap: 94}, {start: 9000, gap: 94}, {start: 9014, gap: 74},
 	}
 	for i, s := range steps {
 		if s.reset {

@@ -94,6 +94,9 @@ func (t *thread) Write(p []byte, last, mayBlock bool) (python.Code, string) {
 		}
 		return python.Invalid, "the application sent content before it called start_response"
 	}
+	if t.complete {
+		return python.Invalid, "the response is complete"
+	}
 	if t.whole {
 		t.letGo()
 	}
@@ -237,6 +240,7 @@ func (t *thread) sendPart(head, p []byte, last, mayBlock bool) python.Code {
 
 // Cut implements python.Handler.
 func (t *thread) Cut() {
+	t.letGo()
 	t.c.abort = true
 	_ = unix.Shutdown(t.c.fd, unix.SHUT_RDWR)
 }

@@ -43,7 +43,7 @@ type thread struct {
 	framing  wsgi.Framing
 	headSent bool
 	complete bool // all of the response has been produced
-	whole    bool // all of its Content-Length has been sent, before the application's end
+	whole    bool // all of its Content-Length has been written, before the application's end
 	// concluded: how the call ended is known. inPython: its line is Python's to write.
 	concluded, inPython bool
 	sent                int64 // content bytes
@@ -61,12 +61,13 @@ type thread struct {
 	inputErr   *http1.Error // why content could not be read
 	out        []byte       // scratch for heads and small responses
 
-	// keepNext: what is sent next is the rest of the response, and may be held. Until
-	// the call is over it is kept, in out, for keptFD: both are guarded by engine.mu.
+	// keepNext: what is sent next is the rest of the response, and may be held.
 	keepNext bool
-	kept     []byte
-	keptFD   int
-	pace     pacer
+	// kept is that rest, in out, until the call is over or letGo, and keptFD whose it
+	// is. They are guarded by engine.mu.
+	kept   []byte
+	keptFD int
+	pace   pacer
 
 	common      []byte // "Server" and "Date" lines
 	commonUntil int64  // ipc.Clock time
@@ -268,7 +269,7 @@ func (t *thread) conclude(result python.Result) {
 	}
 	t.concluded = true
 	c := t.c
-	t.complete = t.complete || t.whole && result == python.Done
+	t.complete = t.complete || t.whole && t.py.Exhausted()
 	if c.behind {
 		t.catchUp()
 	}

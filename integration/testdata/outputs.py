@@ -197,6 +197,26 @@ def parts(environ, sr, q):
     yield b""
 
 
+class Unclosable:
+    def __init__(self, iterable):
+        self.iterable = iterable
+
+    def __iter__(self):
+        return iter(self.iterable)
+
+    def close(self):
+        raise ValueError("behind the content")
+
+
+def parts_close_raises(environ, sr, q):
+    return Unclosable(parts(environ, sr, q))
+
+
+def chunked_close_raises(environ, sr, q):
+    sr("200 OK", TEXT)
+    return Unclosable([b"abc", b"def"])
+
+
 def whole_then_raises(environ, sr, q):
     yield from parts(environ, sr, q)
     raise ValueError("behind the content")

@@ -191,8 +191,8 @@ func (p *Process) Do(ctx context.Context, o *ipc.Order, other func(ipc.Report)) 
 }
 
 // Fork orders a worker with these descriptors, ipc.FDDeath first, which the
-// caller keeps. Leaving are the pids of workers
-// that leave, or that it is to replace: hooks find them not alive.
+// caller keeps. Leaving are the pids of workers that leave, or that it is to replace:
+// hooks find them not alive.
 func (p *Process) Fork(age int, leaving, fds []int) error {
 	if len(fds) > ipc.MaxSpawned {
 		return fmt.Errorf("%d descriptors for a worker, at most %d can be passed to it by the spawner", len(fds), ipc.MaxSpawned)

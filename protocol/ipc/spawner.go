@@ -84,8 +84,8 @@ type Order struct {
 	// For OrderRead, with Argv and StartDir: what messages call the file, and where it is.
 	File string `json:"file,omitempty"`
 	Path string `json:"path,omitempty"`
-	// For OrderFork: the worker's age, and the pids of workers that leave or that it
-	// is to replace.
+	// For OrderFork: the worker's age, and the pids of workers that leave or that it is
+	// to replace.
 	Age     int   `json:"age,omitempty"`
 	Leaving []int `json:"leaving,omitempty"`
 	// For OrderHook.

@@ -70,7 +70,8 @@ typedef struct gw_thread {
   uint32_t *seen;         /* per hash of a key: the last request that had it */
   uint32_t serial;        /* of the running request, for seen */
   int taken;              /* the application has taken the connection over */
-  int whole;              /* all of the content that was announced has been sent */
+  int whole;              /* all of the content that was announced has been written */
+  int exhausted;          /* its iterable has ended, without an exception */
   /* For hooks, of the running request: what the one before it returned, and what
    * start_response got. */
   PyObject *request, *status, *sent_headers;

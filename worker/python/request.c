@@ -510,7 +510,9 @@ static int send_all(gw_thread *t, PyObject *iterable, PyObject *type) {
   }
   py.Py_DecRef(it);
   if (r == GW_CALL_OK && py.PyErr_Occurred()) return GW_CALL_FAILED;
-  if (r != GW_CALL_OK || gw_in_forked_child() || t->whole) return r;
+  if (r != GW_CALL_OK || gw_in_forked_child()) return r;
+  t->exhausted = 1;
+  if (t->whole) return r;
   return write_part(t, NULL, 0, 1);
 }
 
@@ -643,7 +645,7 @@ int gw_call(uintptr_t thread) {
   gw_watch_wake();
   py.PyEval_RestoreThread(t->tstate);
   current = t;
-  t->taken = t->whole = 0;
+  t->taken = t->whole = t->exhausted = 0;
   t->ident = py.PyThread_get_thread_ident();
   t->call = py.PyType_GenericAlloc(call_type, 0);
   if (t->call) {

@@ -240,8 +240,12 @@ func (t *Thread) Interrupt(ready func()) {
 func (t *Thread) Taken() bool { return t.c.taken != 0 }
 
 // Whole tells, in Handler.Write, that all of the content that was announced has been
-// sent. No last Write follows then.
+// written. No last Write follows then: Exhausted says what it would have said.
 func (t *Thread) Whole() { t.c.whole = 1 }
+
+// Exhausted reports whether the iterable of the running request, or of the one that ran
+// last, ended without an exception. Its close method may have raised one.
+func (t *Thread) Exhausted() bool { return t.c.exhausted != 0 }
 
 func span(s http1.Span) C.gw_span { return C.gw_span{off: C.uint32_t(s.Off), len: C.uint32_t(s.Len)} }
 
