@@ -58,7 +58,7 @@ type worker struct {
 	// the application did not load.
 	timedOut, stuck, hung, bootTimedOut bool
 
-	// replaces is the pid of the worker whose place it takes, 0 for none.
+	// replaces is the age of the worker whose place it takes, 0 for none.
 	replaces int
 	// surge: it is booting in surplus, in place of one that still serves.
 	surge bool
@@ -79,6 +79,9 @@ func (w *worker) move(to state) {
 	}
 	w.state = to
 }
+
+// replaceable reports whether it is live and to be replaced.
+func (w *worker) replaceable() bool { return w.live() && (w.stale || w.recycle) }
 
 // live reports whether the worker counts towards the wanted number.
 func (w *worker) live() bool { return w.state == booting || w.state == serving }

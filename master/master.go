@@ -410,7 +410,7 @@ func (m *Master) surging() int {
 func (m *Master) countReplaceable() int {
 	n := 0
 	for _, w := range m.workers {
-		if w.live() && (w.stale || w.recycle) {
+		if w.replaceable() {
 			n++
 		}
 	}
@@ -422,12 +422,12 @@ func (m *Master) countReplaceable() int {
 func (m *Master) replaceable() *worker {
 	w := m.oldest(func(w *worker) bool {
 		s := m.successor(w)
-		return (w.stale || w.recycle) && s != nil && s.state == serving
+		return w.replaceable() && s != nil && s.state == serving
 	})
 	if w != nil {
 		return w
 	}
-	return m.oldest(func(w *worker) bool { return w.stale || w.recycle })
+	return m.oldest((*worker).replaceable)
 }
 
 // oldest returns the oldest live worker for which keep is true, or nil.

@@ -97,11 +97,6 @@ func (m *Master) newMasterDied(status unix.WaitStatus) {
 // in the pipe, so its death is not judged before that is read.
 func (m *Master) reapedWorker(w *worker, d sys.Death) {
 	w.reaped, w.exit, w.maxRSS = true, d.Status, d.MaxRSS
-	for _, s := range m.workers {
-		if s.replaces == w.pid {
-			s.replaces = 0 // another process may get the number
-		}
-	}
 	w.status.Finish()
 	m.bury(w)
 }

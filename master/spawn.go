@@ -266,14 +266,14 @@ func (m *Master) spawn(now time.Time) {
 	}
 }
 
-// replacing returns the pid of the worker that the next one is to replace, 0 if
+// replacing returns the age of the worker that the next one is to replace, 0 if
 // there is none.
 func (m *Master) replacing() int {
 	if live, _ := m.count(); live < m.target {
 		return 0
 	}
-	if w := m.oldest(func(w *worker) bool { return (w.stale || w.recycle) && m.successor(w) == nil }); w != nil {
-		return w.pid
+	if w := m.oldest(func(w *worker) bool { return w.replaceable() && m.successor(w) == nil }); w != nil {
+		return w.age
 	}
 	return 0
 }
@@ -283,7 +283,7 @@ func (m *Master) replacing() int {
 func (m *Master) outgoing(next *worker) []int {
 	var pids []int
 	for _, w := range m.workers {
-		if w.pid != 0 && (!w.live() || w.pid == next.replaces || m.successor(w) != nil) {
+		if w.pid != 0 && (!w.live() || w.age == next.replaces || m.successor(w) != nil) {
 			pids = append(pids, w.pid)
 		}
 	}
@@ -293,7 +293,7 @@ func (m *Master) outgoing(next *worker) []int {
 // successor returns the live worker that is to replace w, or nil.
 func (m *Master) successor(w *worker) *worker {
 	for _, s := range m.workers {
-		if s.live() && s.replaces != 0 && s.replaces == w.pid {
+		if s.live() && s.replaces == w.age {
 			return s
 		}
 	}

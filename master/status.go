@@ -102,7 +102,7 @@ func (m *Master) status() *ipc.Status {
 	}
 	for _, w := range m.workers {
 		s.Workers = append(s.Workers, ipc.WorkerStatus{
-			PID: w.pid, Age: w.age, State: w.state.String(), Started: w.spawned, Replace: w.live() && (w.stale || w.recycle),
+			PID: w.pid, Age: w.age, State: w.state.String(), Started: w.spawned, Replace: w.replaceable(),
 			Board: int(w.board.file.Fd()), Slots: w.board.sb.Slots(), Threads: w.board.sb.Threads(), Slot: w.slot,
 		})
 	}

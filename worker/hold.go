@@ -93,12 +93,16 @@ func (t *thread) mayHold(size int) bool {
 		t.c.keepAlive && !t.c.behind && t.c.n <= end && (!t.c.stream || t.c.atEnd())
 }
 
+// holds reports whether the responses of t are held: it leads, and no long call was
+// found shortly before its own.
+func (e *engine) holds(t *thread) bool { return e.leader == t && t.start >= e.holding.from }
+
 // keepBack keeps a response until the call is over, if the thread leads: otherwise
 // nobody would look what becomes of it.
 func (t *thread) keepBack(b []byte) bool {
 	t.e.mu.Lock()
 	defer t.e.mu.Unlock()
-	if t.e.leader != t || t.start < t.e.holding.from {
+	if !t.e.holds(t) {
 		return false
 	}
 	t.kept, t.keptFD = b, t.c.fd
@@ -138,7 +142,7 @@ func (e *engine) hold(t *thread, c *conn) {
 	}
 	_, end := c.content()
 	h := &e.holding
-	if e.leader != t || t.start < h.from || c.n > end || !c.keepAlive || len(h.bytes)+len(b) > heldBytes {
+	if !e.holds(t) || c.n > end || !c.keepAlive || len(h.bytes)+len(b) > heldBytes {
 		e.sendHeld(c, b)
 		return
 	}

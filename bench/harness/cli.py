@@ -61,7 +61,7 @@ def main(quick=False):
         return 0
     try:
         path, earlier = _result(args)
-        _prepare(args, peers)
+        setup.prepare(args.install, args.python, not args.no_build, peers)
         run = {"command": _command(), "machine": machine.describe(), "rounds": args.rounds,
                "seconds": args.seconds, "cells": {}}
         if earlier:
@@ -111,13 +111,6 @@ def _continued(earlier, now):
 
 def _command():
     return " ".join(["bench/" + os.path.basename(sys.argv[0]), *map(shlex.quote, sys.argv[1:])])
-
-
-def _prepare(args, peers):
-    setup.system(args.install)
-    setup.venv(args.python)
-    setup.files()
-    setup.gowsgi(not args.no_build, any(p.name == "floor" for p in peers))
 
 
 def _run(args, chosen, peers, path, run):

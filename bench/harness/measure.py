@@ -148,7 +148,7 @@ def _started(stack, server, s, cell, say):
         cell.command = r.command
         r.wait_ready()
         cell.kept_alive = r.kept_alive
-        _run(r, 0, 1)  # warm-up
+        run(r, 0, 1)  # warm-up
         if r.scenario.idle:
             cell.idle_bytes = r.hold()
         return r
@@ -163,7 +163,7 @@ def _started(stack, server, s, cell, say):
 def _timed(r, n, seconds, cell, say):
     """Adds round n of server r to its cell."""
     try:
-        result = _run(r, n, seconds)
+        result = run(r, n, seconds)
     except (ServerError, wrk.WrkError) as e:
         cell.fault = str(e)
         say(f"  round {n + 1} {r.server.name}: {e}")
@@ -174,7 +174,7 @@ def _timed(r, n, seconds, cell, say):
         f"  {result.cpu_us:.1f} us  {result.fault}")
 
 
-def _run(r, n, seconds):
+def run(r, n, seconds):
     """One run of wrk against r."""
     s = r.scenario
     if r.process.poll() is not None:

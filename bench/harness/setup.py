@@ -145,5 +145,13 @@ def files():
         data.write_bytes(b"0123456789abcdef" * (1024 * 1024 // 16))
 
 
+def prepare(install, python, build, peers):
+    """All of it, for these servers. SetupError, or what a command of it raises."""
+    system(install)
+    venv(python)
+    files()
+    gowsgi(build, any(p.name == "floor" for p in peers))
+
+
 def default_python():
     return os.environ.get("PYTHON") or sys.executable

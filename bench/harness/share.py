@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from . import WORK, procfs, scenarios, servers, setup, wrk
+from . import WORK, measure, procfs, scenarios, servers, setup, wrk
 
 FREQUENCY = 5000  # samples per second of processor time
 
@@ -46,7 +46,7 @@ def shares(samples):
             **{name: n / within for name, n in samples.items()}}
 
 
-def _record(running, scenario, seconds):
+def _record(running, seconds):
     """Has the server work, and returns its samples."""
     pids = ",".join(str(p.pid) for p in procfs.tree(running.pid, procfs.processes()))
     data = WORK / "share.data"
@@ -55,9 +55,7 @@ def _record(running, scenario, seconds):
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         time.sleep(0.3)
-        result = wrk.finish(wrk.start(wrk.command(
-            running.url, scenario.connections, seconds, scenario.method, scenario.body,
-            scenario.headers)), seconds)
+        result = measure.run(running, 0, seconds)
         if result.fault:
             raise wrk.WrkError(result.fault)
     finally:
@@ -71,7 +69,7 @@ def _record(running, scenario, seconds):
 def _measure(scenario, peers, args):
     """{server: [shares of a round]}"""
     rounds = collections.defaultdict(list)
-    for i in range(args.instances):
+    for _ in range(args.instances):
         running = {}
         try:
             for p in peers:
@@ -79,7 +77,7 @@ def _measure(scenario, peers, args):
                 running[p.name].wait_ready()
             for _ in range(args.rounds):
                 for name, r in running.items():
-                    rounds[name].append(shares(_record(r, scenario, args.seconds)))
+                    rounds[name].append(shares(_record(r, args.seconds)))
         finally:
             for r in running.values():
                 r.stop()
@@ -119,13 +117,11 @@ def main():
         print("perf is not there: apt-get install linux-perf", file=sys.stderr)
         return 1
     try:
-        setup.system(False)
-        setup.venv(setup.default_python())
-        setup.files()
-        setup.gowsgi(not args.no_build, False)
+        setup.prepare(False, setup.default_python(), not args.no_build, chosen)
         for line in _table(_measure(scenario, setup.installed(chosen), args)):
             print(line)
-    except (setup.SetupError, servers.ServerError, wrk.WrkError, ValueError, OSError) as e:
+    except (setup.SetupError, setup.subprocess.CalledProcessError, servers.ServerError,
+            wrk.WrkError, ValueError, OSError) as e:
         print(e, file=sys.stderr)
         return 1
     return 0

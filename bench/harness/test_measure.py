@@ -37,7 +37,7 @@ class FakeRunning:
 class ScenarioTest(unittest.TestCase):
     def setUp(self):
         self.timed = []
-        for name, value in [("Running", FakeRunning), ("_run", self.run_wrk)]:
+        for name, value in [("Running", FakeRunning), ("run", self.run_wrk)]:
             patch = mock.patch.object(measure, name, value)
             patch.start()
             self.addCleanup(patch.stop)

@@ -197,24 +197,13 @@ def parts(environ, sr, q):
     yield b""
 
 
-class Unclosable:
-    def __init__(self, iterable):
-        self.iterable = iterable
-
-    def __iter__(self):
-        return iter(self.iterable)
-
-    def close(self):
-        raise ValueError("behind the content")
-
-
 def parts_close_raises(environ, sr, q):
-    return Unclosable(parts(environ, sr, q))
+    return CloseRaises(parts(environ, sr, q))
 
 
 def chunked_close_raises(environ, sr, q):
     sr("200 OK", TEXT)
-    return Unclosable([b"abc", b"def"])
+    return CloseRaises([b"abc", b"def"])
 
 
 def whole_then_raises(environ, sr, q):
@@ -349,8 +338,11 @@ def disconnected(environ, sr, q):
 
 
 class CloseRaises:
+    def __init__(self, iterable):
+        self.iterable = iterable
+
     def __iter__(self):
-        return iter([b"fine"])
+        return iter(self.iterable)
 
     def close(self):
         raise RuntimeError("raised by close()")
@@ -358,7 +350,7 @@ class CloseRaises:
 
 def close_raises(environ, sr, q):
     sr("200 OK", TEXT + [("Content-Length", "4")])
-    return CloseRaises()
+    return CloseRaises([b"fine"])
 
 
 class ClosingFile:
