@@ -75,8 +75,10 @@ def spin(environ, start_response, query):
 
 
 def hold(environ, start_response, query):
-    """Sleeps in C code without giving the GIL away."""
-    ctypes.PyDLL(None).sleep(int(query["t"][0]))
+    """Sleeps in C code without giving the GIL away, also behind a signal."""
+    left = int(query["t"][0])
+    while left:
+        left = ctypes.PyDLL(None).sleep(left)
     return reply(start_response, {"slept": True})
 
 
